@@ -35,7 +35,7 @@ export const isReceivableCode = (code: number): boolean =>
   (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 
 /** What our own caller may ask for: the same codes. */
-export const isSendableCode = isReceivableCode;
+export const isSendableCode: (code: number) => boolean = isReceivableCode;
 
 /** Section 5.5.1: either empty, or a two-octet code followed by a UTF-8 reason. */
 export const parseClose = (payload: Uint8Array): CloseBody | Fault => {

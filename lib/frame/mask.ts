@@ -8,54 +8,59 @@ const swap = (n: number): number => (n << 24) | ((n & 0xff00) << 8) | ((n >>> 8)
 /** From this size on a view of words pays for its making (about 60 ns). */
 const WORDS_FROM = 48;
 
+/** A buffer up to this size may stay alive in the cache of views. */
+const CACHED_TO = 1 << 20;
+
 let viewed: ArrayBufferLike | undefined;
 let words: Int32Array = new Int32Array(0);
 
 /** A read buffer serves many frames: its view of words is made once, for the buffer seen last. */
 const wordsOf = (buffer: ArrayBufferLike): Int32Array => {
-  if (buffer !== viewed) {
+  if (buffer === viewed) return words;
+  const view = new Int32Array(buffer, 0, buffer.byteLength >> 2);
+  if (buffer.byteLength <= CACHED_TO) {
     viewed = buffer;
-    words = new Int32Array(buffer, 0, buffer.byteLength >> 2);
+    words = view;
   }
-  return words;
+  return view;
 };
 
-/** Lets go of the memory seen last, so that the cache keeps no large message alive. */
-export const forgetView = (): void => {
-  viewed = undefined;
-  words = new Int32Array(0);
-};
+/** Whether what `mask` returned says that every octet it wrote is ASCII. */
+export const isAsciiSum = (sum: number): boolean => (sum & 0x80808080) === 0;
 
-/** XORs `bytes[start, end)` with the key (four octets as a big-endian number); `phase` is the offset of `start` in its payload, modulo 4. */
-export const mask = (bytes: Uint8Array, key: number, start = 0, end: number = bytes.length, phase = 0): void => {
+/**
+ * XORs `bytes[start, end)` with the key (four octets as a big-endian number); `phase` is the offset of `start` in its payload,
+ * modulo 4. Returns the OR of what it wrote, so that a caller who has text need not look at it again to see that it is ASCII.
+ */
+export const mask = (bytes: Uint8Array, key: number, start = 0, end: number = bytes.length, phase = 0): number => {
   let at = start;
+  let sum = 0;
   const turn = (phase & 3) << 3;
   // The key as it applies at `at`: rotated so that its first octet is the one for this place.
   let k = turn === 0 ? key | 0 : (key << turn) | (key >>> (32 - turn));
   if (end - at >= WORDS_FROM) {
     while (((bytes.byteOffset + at) & 3) !== 0) {
-      bytes[at] = (bytes[at] as number) ^ (k >>> 24);
+      const octet = (bytes[at] as number) ^ (k >>> 24);
+      sum |= octet;
+      bytes[at++] = octet;
       k = (k << 8) | (k >>> 24);
-      at++;
     }
     const view = wordsOf(bytes.buffer);
     const word = littleEndian ? swap(k) : k;
     let i = (bytes.byteOffset + at) >> 2;
     const last = (bytes.byteOffset + end) >> 2;
     at = (last << 2) - bytes.byteOffset;
-    for (; i < last; i++) view[i] = (view[i] as number) ^ word;
+    for (; i < last; i++) {
+      const plain = (view[i] as number) ^ word;
+      sum |= plain;
+      view[i] = plain;
+    }
   }
-  const k0 = k >>> 24;
-  const k1 = (k >>> 16) & 255;
-  const k2 = (k >>> 8) & 255;
-  const k3 = k & 255;
-  for (; at + 4 <= end; at += 4) {
-    bytes[at] = (bytes[at] as number) ^ k0;
-    bytes[at + 1] = (bytes[at + 1] as number) ^ k1;
-    bytes[at + 2] = (bytes[at + 2] as number) ^ k2;
-    bytes[at + 3] = (bytes[at + 3] as number) ^ k3;
+  for (; at < end; at++) {
+    const octet = (bytes[at] as number) ^ (k >>> 24);
+    sum |= octet;
+    bytes[at] = octet;
+    k = (k << 8) | (k >>> 24);
   }
-  if (at < end) bytes[at] = (bytes[at] as number) ^ k0;
-  if (at + 1 < end) bytes[at + 1] = (bytes[at + 1] as number) ^ k1;
-  if (at + 2 < end) bytes[at + 2] = (bytes[at + 2] as number) ^ k2;
+  return sum;
 };

@@ -21,15 +21,15 @@ export const checkHeader = (h: FrameHeader, context: FrameContext): FaultCode | 
   if (!isKnownOpcode(h.opcode)) return 'WSD_FRAME_OPCODE';
   // 5.1: a server closes on an unmasked frame, a client on a masked one.
   if (h.masked !== context.masked) return h.masked ? 'WSD_FRAME_MASK_PRESENT' : 'WSD_FRAME_MASK_MISSING';
+  // 5.2 Payload length: most significant bit 0, shortest form.
+  if (h.topBit) return 'WSD_FRAME_LENGTH_RANGE';
+  if (!h.minimal) return 'WSD_FRAME_LENGTH_FORM';
   if (isControl(h.opcode)) {
     // 5.5: control frames are never fragmented and carry at most 125 octets.
     if (!h.fin) return 'WSD_FRAME_CONTROL_FRAGMENT';
     if (h.length > 125) return 'WSD_FRAME_CONTROL_LENGTH';
     return undefined;
   }
-  // 5.2 Payload length: shortest form, most significant bit 0.
-  if (h.topBit) return 'WSD_FRAME_LENGTH_RANGE';
-  if (!h.minimal) return 'WSD_FRAME_LENGTH_FORM';
   // 5.4: a continuation needs a start, a start needs the last message finished.
   if (h.opcode === OPCODE.continuation && !context.open) return 'WSD_FRAME_CONTINUATION';
   if (h.opcode !== OPCODE.continuation && context.open) return 'WSD_FRAME_INTERLEAVED';

@@ -1,0 +1,196 @@
+// `wsd connect`: a WebSocket at the command line. At a terminal a conversation, elsewhere a pipe: lines of stdin are text messages,
+// text messages are lines of stdout. Exit code 0 after a clean close, 1 if it never opened or ended uncleanly, 2 usage, 130/143 by signal.
+
+import { createInterface, type Interface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Connection, connect as dial, type Outcome, WsdError } from '../index.js';
+import { type Command, EXIT, type Io, UsageError } from './command.js';
+import { completeUrl, readClose, readConnectOptions, withoutQuery } from './connect-options.js';
+import { jsonScreen, pipeScreen, type Screen, terminalScreen } from './connect-screen.js';
+import { converse, keepPinging, pump, type Session, sendWhole, waitForQuiet } from './connect-session.js';
+import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
+import { readFileOrSay } from './read-file.js';
+import { styleFor } from './style.js';
+import { escapeControl } from './terminal.js';
+
+const FLAGS: readonly Flag[] = [
+  {
+    name: 'header',
+    short: 'H',
+    value: "'NAME: VALUE'",
+    many: true,
+    help: 'a header of the request; @FILE reads them from a file, one a line, so that no secret stands in the list of processes',
+  },
+  { name: 'subprotocol', short: 's', value: 'NAME', many: true, help: 'offer a subprotocol' },
+  { name: 'origin', short: 'o', value: 'ORIGIN', help: 'send an Origin header' },
+  { name: 'deflate', negatable: true, help: 'offer permessage-deflate, or do not' },
+  { name: 'text', help: 'stdin lines are text messages (the default)' },
+  { name: 'binary', short: 'b', help: 'stdin bytes are binary messages, one a chunk as it arrives' },
+  { name: 'hex', help: 'stdin lines are hexadecimal, sent as binary; received binary is shown in hexadecimal' },
+  {
+    name: 'file',
+    short: 'f',
+    value: 'PATH',
+    many: true,
+    help: 'send a file as one message: text if it is UTF-8 and --binary is not given',
+  },
+  { name: 'ping', value: 'SECONDS', help: 'ping at this interval and tell the round-trip times' },
+  { name: 'once', short: '1', help: 'close after the first answer' },
+  {
+    name: 'wait',
+    value: 'MS',
+    help: 'after the end of stdin, close once this long nothing has come (default 500); forever: until the server closes',
+  },
+  { name: 'timeout', value: 'MS', help: 'how long the opening handshake may take' },
+  { name: 'close', value: 'CODE[:REASON]', help: 'what to close with (default 1000)' },
+  { name: 'max-message', value: 'BYTES', help: 'the largest message to accept, for example 16m' },
+  { name: 'insecure', short: 'k', help: 'accept any TLS certificate' },
+  { name: 'ca', value: 'FILE', help: 'trust the certificates in this file (PEM)' },
+  { name: 'proxy', short: 'x', value: 'URL', help: 'go through an HTTP proxy; @FILE reads the URL from a file' },
+  { name: 'json', help: 'every event as one JSON object a line on stdout' },
+  { name: 'verbose', short: 'v', help: 'tell the time of everything, and pings' },
+  { name: 'quiet', short: 'q', help: 'only messages, no talk' },
+];
+
+const USAGE = 'wsd connect URL [options]';
+
+const HELP = `usage: ${USAGE}
+
+Opens a WebSocket. At a terminal: type lines, /help lists what else can be typed.
+In a pipe: each line of stdin is sent as a text message, each received text is a line of stdout.
+URL may lack its scheme: 8080, :8080/chat and example.org are completed with ws://.
+
+${writeFlags(FLAGS)}
+
+examples:
+  wsd connect ws://127.0.0.1:8080
+  echo hello | wsd connect --once 8080
+  wsd connect wss://example.org/feed -H @token.txt --wait forever < /dev/null
+  wsd connect 8080 --ping 1 --quiet
+
+exit code: 0 closed cleanly, 1 never opened or ended uncleanly, 2 usage, 130 or 143 by signal
+`;
+
+/** How long a close may take after Ctrl-C before the socket is cut. */
+const PATIENCE = 1000;
+
+const refusal = (error: WsdError, url: string): string => {
+  const where = escapeControl(withoutQuery(url));
+  return `cannot connect to ${where}: ${escapeControl(error.message)}`;
+};
+
+const createScreen = (flags: Flags, io: Io, prompt: () => Interface | undefined, terminal: boolean): Screen => {
+  const settings = { quiet: flags.has('quiet'), verbose: flags.has('verbose'), hex: flags.has('hex') };
+  const now = (): Date => new Date();
+  if (flags.has('json')) return jsonScreen(io, now);
+  return terminal ? terminalScreen(io, settings, prompt, now) : pipeScreen(io, settings);
+};
+
+const checkTogether = (flags: Flags): void => {
+  const modes = ['text', 'binary', 'hex'].filter((name) => flags.has(name));
+  if (modes.length > 1) throw new UsageError(`--${modes.join(' and --')} exclude each other`);
+  if (flags.text('wait') !== 'forever') flags.duration('wait');
+};
+
+const open = async (url: string, flags: Flags, io: Io): Promise<Connection | number> => {
+  const options = await readConnectOptions(flags);
+  try {
+    return await dial(url, { ...options, signal: io.signal });
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message);
+    if (io.signal.aborted) return signalExit(io.signal);
+    if (!(error instanceof WsdError)) throw error;
+    if (error.code === 'WSD_DIAL_URL') throw new UsageError(error.message);
+    if (flags.has('json')) {
+      io.stdout.write(
+        `${JSON.stringify({ type: 'error', code: error.code, status: error.status, message: error.message })}\n`,
+      );
+    } else io.stderr.write(`${styleFor(io.stderr, io.env).red('wsd:')} ${refusal(error, url)}\n`);
+    return EXIT.failure;
+  }
+};
+
+const signalExit = (signal: AbortSignal): number => (signal.reason === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted);
+
+const run = async (args: readonly string[], io: Io): Promise<number> => {
+  const flags = parseFlags(FLAGS, args);
+  const [text, ...more] = flags.positionals;
+  if (text === undefined) throw new UsageError('give a URL, for example: wsd connect ws://127.0.0.1:8080');
+  if (more.length > 0) throw new UsageError(`one URL is enough: what is "${more[0]}"?`);
+  checkTogether(flags);
+  const url = completeUrl(text);
+  const wish = readClose(flags.text('close') ?? '1000');
+  const interval = flags.duration('ping', 's');
+  const terminal = io.stdin.isTTY === true && io.stdout.isTTY === true && !flags.has('json') && !flags.has('binary');
+  let line: Interface | undefined;
+  const screen = createScreen(flags, io, () => line, terminal);
+  const files = await Promise.all(flags.all('file').map(readFileOrSay));
+  const opened = await open(url, flags, io);
+  if (typeof opened === 'number') return opened;
+  const connection = opened;
+  const session: Session = { connection, screen, flags, io, wish, lastActivity: 0 };
+  const over = new AbortController();
+  let failure: unknown;
+  // A failure of ours ends the connection properly; what the end of the connection cuts short is no failure.
+  const background = (work: Promise<void>): void => {
+    work.catch((error: unknown) => {
+      if (over.signal.aborted || connection.state !== 'open') return;
+      failure ??= error;
+      void connection.close(wish.code, wish.reason);
+    });
+  };
+  let interrupted: number | undefined;
+  const interrupt = (code: number): void => {
+    interrupted ??= code;
+    void connection.close(wish.code, wish.reason);
+    sleep(PATIENCE, undefined, { signal: over.signal }).then(
+      () => connection.terminate(),
+      () => undefined,
+    );
+  };
+  const onSignal = (): void => interrupt(signalExit(io.signal));
+  io.signal.addEventListener('abort', onSignal, { once: true });
+
+  screen.opened({ url: withoutQuery(url), subprotocol: connection.subprotocol, extensions: connection.extensions });
+  connection.on('message', (data) => {
+    session.lastActivity = performance.now();
+    screen.received(data);
+    if (flags.has('once')) void connection.close(wish.code, wish.reason);
+  });
+  if (flags.has('verbose')) connection.on('ping', () => screen.say('the server pings'));
+  for (const bytes of files) background(sendWhole(bytes, flags.has('binary'), connection));
+  if (interval !== undefined) background(keepPinging(session, Math.max(interval, 10), over.signal));
+  if (terminal) {
+    const { stdin, stdout } = io;
+    line = createInterface({
+      input: stdin,
+      output: stdout as unknown as NodeJS.WritableStream,
+      prompt: styleFor(stdout, io.env).cyan('> '),
+      historySize: 500,
+    });
+    converse(session, line, () => interrupt(EXIT.interrupted));
+  } else background(pump(session).then(() => waitForQuiet(session, over.signal)));
+
+  const outcome: Outcome = await connection.closed;
+  over.abort();
+  io.signal.removeEventListener('abort', onSignal);
+  const last = line;
+  line = undefined;
+  if (last !== undefined) {
+    last.removeAllListeners('close');
+    last.close();
+    io.stdout.write('\r\u001b[J');
+  }
+  screen.closed(outcome);
+  if (failure !== undefined) throw failure;
+  return interrupted ?? (outcome.clean ? EXIT.ok : EXIT.failure);
+};
+
+export const connect: Command = {
+  name: 'connect',
+  summary: 'open a WebSocket: a conversation at a terminal, a pipe elsewhere',
+  usage: USAGE,
+  help: HELP,
+  flags: longFlags(FLAGS),
+  run,
+};

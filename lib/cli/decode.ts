@@ -1,0 +1,155 @@
+// `wsd decode`: captured bytes → frames a person can read. Hexadecimal or raw, from the words of the command, a file or stdin. The
+// HTTP head of the opening handshake is recognised and skipped. What is wrong is named by code and section; exit code 1 says so.
+import { type Explanation, explainFrames, type Fault } from '../index.js';
+import { type Command, CommandError, EXIT, type Io, UsageError } from './command.js';
+import { jsonEnd, jsonFrame, jsonHead } from './decode-json.js';
+import { countFaults, reportFrame, reportHead, reportShort, reportSummary } from './decode-report.js';
+import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
+import { type Head, readHead } from './http-head.js';
+import { Inflater } from './inflate.js';
+import { readFileOrSay } from './read-file.js';
+import { readHex } from './read-hex.js';
+import { styleFor } from './style.js';
+
+const FLAGS: readonly Flag[] = [
+  { name: 'file', short: 'f', value: 'PATH', help: 'read a file; - is stdin' },
+  { name: 'hex', help: 'the input is hexadecimal text or a dump of xxd, hexdump -C, od or tcpdump -X' },
+  { name: 'raw', help: 'the input is the bytes themselves (without --hex and --raw it is told from the input)' },
+  { name: 'from', value: 'SIDE', help: 'client or server: who sent the bytes; checks the masking rule' },
+  {
+    name: 'deflate',
+    negatable: true,
+    help: 'permessage-deflate was agreed: allow RSV1 and inflate; told from the handshake if it is there',
+  },
+  { name: 'short', help: 'one line per frame, no drawing' },
+  { name: 'bytes', value: 'N', help: 'how much of each payload to show (default 128)' },
+  { name: 'json', help: 'one JSON object per line' },
+  { name: 'quiet', short: 'q', help: 'print nothing, only set the exit code' },
+];
+
+const USAGE = 'wsd decode [HEX… | --file PATH | -] [options]';
+
+const HELP = `usage: ${USAGE}
+
+Draws WebSocket frames field by field (RFC 6455 section 5.2) and says what is wrong with them.
+
+${writeFlags(FLAGS)}
+
+examples:
+  wsd decode 81 85 37 fa 21 3d 7f 9f 4d 51 58
+  wsd decode --file capture.bin --from client
+  xxd capture.bin | wsd decode --short
+  printf '\\x88\\x02\\x03\\xe8' | wsd decode
+
+exit code: 0 all frames are whole and correct, 1 there are faults or a cut frame, 2 usage
+`;
+
+/** Everything of stdin is held in memory; a capture longer than this is a case for other tools. */
+const LONGEST = 256 * 1024 * 1024;
+
+const readAll = async (stream: Io['stdin']): Promise<Uint8Array> => {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > LONGEST) throw new CommandError('the input is over 256 MiB: cut out the part you want to see');
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks);
+};
+
+const readInput = async (flags: Flags, io: Io): Promise<{ bytes: Uint8Array; words: boolean }> => {
+  const file = flags.text('file');
+  const words = flags.positionals;
+  if (file !== undefined && words.length > 0) throw new UsageError('give either bytes or --file, not both');
+  const useStdin =
+    file === '-' || (file === undefined && (words.length === 0 || (words.length === 1 && words[0] === '-')));
+  if (useStdin) {
+    if (words.length === 0 && file === undefined && io.stdin.isTTY === true) {
+      throw new UsageError('give bytes to decode, for example: wsd decode 81 05 48 65 6c 6c 6f');
+    }
+    return { bytes: await readAll(io.stdin), words: false };
+  }
+  if (file === undefined) return { bytes: Buffer.from(words.join(' '), 'utf8'), words: true };
+  return { bytes: await readFileOrSay(file), words: false };
+};
+
+/** Text that reads as hexadecimal is hexadecimal: nearly every frame begins with an octet that no text has. */
+const decodeInput = (bytes: Uint8Array, words: boolean, flags: Flags): Uint8Array => {
+  if (flags.has('hex') && flags.has('raw')) throw new UsageError('--hex and --raw exclude each other');
+  if (flags.has('raw') && !words) return bytes;
+  const isText = bytes.every((octet) => (octet >= 0x20 && octet < 0x7f) || octet === 9 || octet === 10 || octet === 13);
+  const octets = isText ? readHex(Buffer.from(bytes).toString('latin1')) : undefined;
+  if (octets !== undefined) return octets;
+  if (words || flags.has('hex'))
+    throw new UsageError('this is not hexadecimal: write the bytes as 81 05 48 65 6c 6c 6f');
+  if (isText && readHead(bytes) === undefined) {
+    throw new UsageError('the input is text but not hexadecimal; if it is meant to be frames as they are, add --raw');
+  }
+  return bytes;
+};
+
+/** The heads of the handshake: a capture may hold the request, the answer, or both one after the other. */
+const takeHeads = (bytes: Uint8Array): { heads: Head[]; at: number } => {
+  const heads: Head[] = [];
+  let at = 0;
+  for (;;) {
+    const head = readHead(bytes.subarray(at));
+    if (head === undefined) return { heads, at };
+    heads.push(head);
+    at += head.size;
+    if (!head.complete) return { heads, at };
+  }
+};
+
+const run = async (args: readonly string[], io: Io): Promise<number> => {
+  const flags = parseFlags(FLAGS, args);
+  const limit = flags.bytes('bytes') ?? 128;
+  const from = flags.oneOf('from', ['client', 'server']);
+  const input = await readInput(flags, io);
+  const bytes = decodeInput(input.bytes, input.words, flags);
+  if (bytes.length === 0) throw new UsageError('there are no bytes to decode');
+  const { heads, at } = takeHeads(bytes);
+  const only = heads.length === 1 ? heads[0] : undefined;
+  const sender = from ?? (only === undefined ? undefined : only.kind === 'request' ? 'client' : 'server');
+  const deflate = flags.switch('deflate') ?? heads.some((head) => head.deflate);
+  const inflaters = { client: new Inflater(), server: new Inflater() };
+  const inflate = (payload: Uint8Array, side: 'client' | 'server'): Uint8Array | Fault =>
+    inflaters[side].inflate(payload);
+  const explained = explainFrames(bytes.subarray(at), { from: sender, inflate: deflate ? inflate : undefined });
+  const shifted: Explanation = {
+    ...explained,
+    frames: explained.frames.map((frame) => ({ ...frame, offset: frame.offset + at })),
+    ...(explained.rest === undefined ? {} : { rest: { ...explained.rest, offset: explained.rest.offset + at } }),
+  };
+  if (!flags.has('quiet')) write(shifted, heads, flags, limit, io);
+  const cut = explained.rest !== undefined || explained.missing !== undefined || heads.some((head) => !head.complete);
+  return cut || countFaults(explained) > 0 ? EXIT.failure : EXIT.ok;
+};
+
+const write = (explained: Explanation, heads: readonly Head[], flags: Flags, limit: number, io: Io): void => {
+  const say = (lines: readonly string[]): void => {
+    io.stdout.write(`${lines.join('\n')}\n`);
+  };
+  if (flags.has('json')) {
+    for (const head of heads) say([jsonHead(head)]);
+    for (const frame of explained.frames) say([jsonFrame(frame)]);
+    say([jsonEnd(explained)]);
+    return;
+  }
+  const style = styleFor(io.stdout, io.env);
+  for (const head of heads) say([...reportHead(head, style), '']);
+  for (const frame of explained.frames)
+    say(flags.has('short') ? [reportShort(frame, style)] : [...reportFrame(frame, style, limit), '']);
+  say(reportSummary(explained, heads, style));
+};
+
+export const decode: Command = {
+  name: 'decode',
+  summary: 'draw captured frames field by field and name what is wrong',
+  usage: USAGE,
+  help: HELP,
+  flags: longFlags(FLAGS),
+  run,
+};

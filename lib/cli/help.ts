@@ -1,0 +1,53 @@
+// `wsd help`: the first thing a new person sees, and the whole text about one command.
+import { type Command, EXIT, type Io, UsageError } from './command.js';
+import { nearest } from './nearest.js';
+import { styleFor } from './style.js';
+
+const TRY = `try:
+  wsd serve --echo                     an echo server on ws://127.0.0.1:8080
+  wsd connect ws://127.0.0.1:8080      talk to a server, line by line
+  wsd decode 81 05 48 65 6c 6c 6f      see what bytes on the wire mean`;
+
+export const writeOverview = (commands: readonly Command[], version: string, io: Io): string => {
+  const style = styleFor(io.stdout, io.env);
+  const width = Math.max(...commands.map(({ name }) => name.length)) + 3;
+  const rows = commands.map(({ name, summary }) => `  ${style.bold(name.padEnd(width))}${summary}`);
+  return [
+    `${style.bold('wsd')} ${version}: WebSocket from the TCP socket up`,
+    '',
+    'usage: wsd COMMAND [options]',
+    '',
+    ...rows,
+    '',
+    TRY,
+    '',
+    'wsd help COMMAND tells everything about one; wsd --version prints the version.',
+    '',
+  ].join('\n');
+};
+
+export const findCommand = (commands: readonly Command[], name: string): Command => {
+  const found = commands.find((command) => command.name === name);
+  if (found !== undefined) return found;
+  const close = nearest(
+    name,
+    commands.map((command) => command.name),
+  );
+  throw new UsageError(
+    `unknown command ${JSON.stringify(name)}${close === undefined ? '' : `: did you mean ${close}?`}`,
+  );
+};
+
+/** Made by main, which knows all commands and the version. */
+export const createHelp = (commands: () => readonly Command[], version: string): Command => ({
+  name: 'help',
+  summary: 'tell about a command',
+  usage: 'wsd help [COMMAND]',
+  help: 'usage: wsd help [COMMAND]\n\nWithout a command: the list of all commands.\n',
+  run: async (args: readonly string[], io: Io): Promise<number> => {
+    const [name, ...more] = args.filter((word) => word !== '--help' && word !== '-h');
+    if (more.length > 0) throw new UsageError('wsd help takes one command');
+    io.stdout.write(name === undefined ? writeOverview(commands(), version, io) : findCommand(commands(), name).help);
+    return EXIT.ok;
+  },
+});

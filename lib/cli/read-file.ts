@@ -1,0 +1,23 @@
+// A file the user named → its bytes, or one sentence about why not.
+import { readFile } from 'node:fs/promises';
+import { CommandError } from './command.js';
+
+export const readFileOrSay = async (path: string): Promise<Buffer> => {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new CommandError(`cannot read ${path}: ${reasonOf(error)}`);
+  }
+};
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of the path is not a folder',
+};
+
+const reasonOf = (error: unknown): string => {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  return REASONS[code] ?? (code === '' ? String(error) : code);
+};

@@ -1,0 +1,8 @@
+// The door of 'wsd/conform': a fuzzing client for any server, a fuzzing server for any client, our own client as the tested side, and
+// reports. Re-exports only.
+export type { Behavior, Case, CaseResult, CloseGrade, Verdict, WireEntry } from './case.js';
+export { loadCatalogue } from './catalogue.js';
+export { type ClientListener, type ListenForClientsOptions, listenForClients } from './fuzz-client.js';
+export { runServerCases, type ServerCasesOptions, UnreachableError } from './fuzz-server.js';
+export { hasPassed, type Report, summarize, type Tally, tally } from './result.js';
+export { isSelected, parsePatterns } from './select.js';

@@ -1,0 +1,96 @@
+// The sending half: a message → its compressed payload (RFC 7692 section 7.2.1), by a zlib object driven directly. Two kinds: without
+// takeover one object for each shape serves the whole process, reset before every message; with takeover the connection has its own,
+// which `rest` trades for a dictionary of what it last sent. Must not know frames. documented.ts is the same with documented API only.
+
+import { constants } from 'node:zlib';
+import { History } from './history.js';
+import { Scratch } from './scratch.js';
+import { openDeflate, type Shape, type Step } from './step.js';
+
+export interface Outbound {
+  /** The payload, without the final 00 00 FF FF: a view until the next compress in this process. */
+  compress(bytes: Uint8Array): Uint8Array;
+  rest(): void;
+  close(): void;
+  readonly memory: number;
+}
+
+/** Section 7.2.3.6: a message of no bytes is one octet, the header of the empty block whose other four octets are cut off. */
+export const EMPTY_MESSAGE: Uint8Array = Uint8Array.of(0);
+const TAIL = 4;
+
+const scratch = new Scratch();
+const shared = new Map<number, Step>();
+
+const sharedStep = (shape: Shape): Step => {
+  const key = shape.bits * 256 + shape.level * 16 + shape.memLevel;
+  let step = shared.get(key);
+  if (step === undefined || step.broken) {
+    step = openDeflate(shape, undefined);
+    shared.set(key, step);
+  } else step.reset();
+  return step;
+};
+
+/** zlib's own bound for any window and memLevel, and room enough that a flush is never cut in two. */
+const bound = (size: number): number => size + ((size + 7) >>> 3) + ((size + 63) >>> 6) + 64;
+
+const squeeze = (step: Step, bytes: Uint8Array): Uint8Array => {
+  const room = scratch.take(bound(bytes.length));
+  // zlib refuses data only when inflating: what fails here is memory.
+  if (!step.write(constants.Z_SYNC_FLUSH, bytes, 0, room, 0, room.length) || step.roomLeft === 0)
+    throw new RangeError('zlib could not compress');
+  return room.subarray(0, room.length - step.roomLeft - TAIL);
+};
+
+export class SharedOutbound implements Outbound {
+  readonly memory = 0;
+  readonly #shape: Shape;
+
+  constructor(shape: Shape) {
+    this.#shape = shape;
+  }
+
+  compress(bytes: Uint8Array): Uint8Array {
+    return bytes.length === 0 ? EMPTY_MESSAGE : squeeze(sharedStep(this.#shape), bytes);
+  }
+
+  rest(): void {}
+  close(): void {}
+}
+
+export class OwnOutbound implements Outbound {
+  readonly #shape: Shape;
+  readonly #history: History;
+  #step: Step | undefined;
+
+  constructor(shape: Shape) {
+    this.#shape = shape;
+    this.#history = new History(shape.bits);
+  }
+
+  compress(bytes: Uint8Array): Uint8Array {
+    if (bytes.length === 0) return EMPTY_MESSAGE;
+    this.#step ??= openDeflate(this.#shape, this.#history.dictionary());
+    const payload = squeeze(this.#step, bytes);
+    // Copied for `rest`: zlib does not show its window.
+    this.#history.push(bytes);
+    return payload;
+  }
+
+  rest(): void {
+    this.#step?.close();
+    this.#step = undefined;
+  }
+
+  close(): void {
+    this.rest();
+  }
+
+  /** zlib's own formula, with the hash table at its least size in Node's zlib, and the object in JavaScript around it. */
+  get memory(): number {
+    const { bits, memLevel } = this.#shape;
+    const zlib = 2 ** (bits + 2) + 2 ** Math.max(memLevel + 8, 16) + 2 ** (memLevel + 8) + 8192;
+    return this.#history.memory + (this.#step === undefined ? 0 : zlib);
+  }
+}

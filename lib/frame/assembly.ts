@@ -1,0 +1,48 @@
+// The bytes of one message under way: pieces in, one contiguous piece of memory out. Knows no frames.
+// Memory follows what has arrived, not what a header announces: room grows to eight times the bytes at hand, never past the
+// announced size, so a peer cannot make us hold memory that it did not pay for, and each byte is copied a bounded number of times.
+
+const SMALLEST = 4096;
+const GROWTH = 8;
+const NOTHING = Buffer.alloc(0);
+
+export class Assembly {
+  #room: Buffer = NOTHING;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Copies `bytes[start, end)` to the end. `expected` is how large the message may become as far as known. */
+  append(bytes: Uint8Array, start: number, end: number, expected: number): void {
+    const size = this.#size + end - start;
+    if (size > this.#room.length) this.#grow(size, expected);
+    this.#room.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.#size);
+    this.#size = size;
+  }
+
+  /** The memory behind, for work in place on the part that was appended last. */
+  get room(): Buffer {
+    return this.#room;
+  }
+
+  /** What was gathered, in memory that from now on belongs to the caller. */
+  take(): Buffer {
+    const whole = this.#size === this.#room.length ? this.#room : this.#room.subarray(0, this.#size);
+    this.clear();
+    return whole;
+  }
+
+  clear(): void {
+    this.#room = NOTHING;
+    this.#size = 0;
+  }
+
+  #grow(size: number, expected: number): void {
+    const wanted = Math.max(size, Math.min(expected, Math.max(size * GROWTH, SMALLEST)));
+    const room = Buffer.allocUnsafeSlow(wanted);
+    if (this.#size > 0) this.#room.copy(room, 0, 0, this.#size);
+    this.#room = room;
+  }
+}

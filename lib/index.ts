@@ -1,0 +1,42 @@
+// The public door: what an embedder may use, and nothing else. Re-exports only; spec/surface.spec.ts holds it to the documented list.
+
+export { connect } from './client/connect.js';
+export { WebSocket } from './client/standard.js';
+export { FAULTS, type Fault, type FaultCode, WsdError } from './fault.js';
+export { closeName } from './frame/close.js';
+export { explainFrames } from './frame/explain.js';
+export type * from './frame/explained.js';
+export { Fields } from './http/head.js';
+export type {
+  Admit,
+  Authorize,
+  ChooseSubprotocol,
+  ClientOptions,
+  ConnectionOptions,
+  DeflateOptions,
+  OpeningRequest,
+  OptionDescription,
+  Rate,
+  Refusal,
+  ServerOptions,
+} from './option-types.js';
+export { describeOptions } from './options.js';
+export type { PlainRequest } from './server/arrival.js';
+export type { Listening, ListenOptions } from './server/listen.js';
+export {
+  type BroadcastOptions,
+  type CloseCounts,
+  type CloseOptions,
+  createServer,
+  type OnConnection,
+  type Refused,
+  type Server,
+  type ServerEvents,
+} from './server/server.js';
+export type { Connection, ConnectionEvents, HandshakeInfo, MessageOptions } from './websocket/connection.js';
+export type { Message } from './websocket/inbox.js';
+export type { Outcome } from './websocket/link.js';
+export type { Payload } from './websocket/payload.js';
+export { Prepared } from './websocket/prepared.js';
+export type { SendStatus, Sent } from './websocket/sent.js';
+export type { MessageWriter } from './websocket/writer.js';

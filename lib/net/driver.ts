@@ -1,0 +1,169 @@
+// The only pump between a socket and a link: feeds it, writes what it owes in one write a chunk, waits while the kernel takes nothing,
+// arms the wheel. Knows sockets and nothing of frames. Server and client differ only in how they came by the socket.
+import type { Socket } from 'node:net';
+import type { Link, Wire } from '../websocket/link.js';
+import { now } from './clock.js';
+import { arm, disarm, type Timed } from './wheel.js';
+
+const DRIVER: unique symbol = Symbol('driver');
+type Driven = Socket & { [DRIVER]?: Driver };
+const EMPTY = new Uint8Array(0);
+
+/** Drivers that owe bytes outside of a read: all written in one go, after what runs now. */
+let woken: Driver[] = [];
+const flushWoken = (): void => {
+  const all = woken;
+  woken = [];
+  for (const driver of all) driver.work();
+};
+
+// Listeners are shared and find their driver on the socket, so that a connection has no closures of its own.
+function onData(this: Driven, chunk: Buffer): void {
+  this[DRIVER]?.read(chunk);
+}
+function onEnd(this: Driven): void {
+  this[DRIVER]?.ended();
+}
+function onError(this: Driven): void {
+  // 'close' follows, and tells the link.
+}
+function onClose(this: Driven, failed: boolean): void {
+  this[DRIVER]?.closed(failed);
+}
+
+export class Driver implements Wire, Timed {
+  slot = 0;
+  readonly #socket: Driven;
+  readonly #lends: boolean;
+  #link: Link | undefined;
+  #awake = false;
+  #finished = false; // our side of the socket is ended
+  #gone = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    // A TLS socket takes every write without telling when it has copied it.
+    this.#lends = !('encrypted' in socket);
+    this.#socket[DRIVER] = this;
+  }
+
+  /** Begins to pump. `head`: bytes that were read before. */
+  start(link: Link, head: Uint8Array): void {
+    this.#link = link;
+    const socket = this.#socket;
+    socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+    arm(this);
+    if (head.length > 0) this.read(Buffer.from(head));
+    if (socket.destroyed) this.closed(false);
+    else if (socket.readableEnded) this.ended();
+  }
+
+  // ---- Wire
+
+  now(): number {
+    return now();
+  }
+
+  wake(): void {
+    if (this.#awake || this.#gone) return;
+    this.#awake = true;
+    if (woken.push(this) === 1) process.nextTick(flushWoken);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  get pending(): number {
+    return this.#socket.writableLength;
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  // ---- Timed
+
+  deadline(): number {
+    return this.#link?.deadline() ?? Infinity;
+  }
+
+  tick(time: number): void {
+    this.#link?.tick(time);
+    this.#flush();
+  }
+
+  // ---- the socket's side
+
+  read(chunk: Buffer): void {
+    if (this.#gone) return;
+    this.#link?.receive(chunk, now());
+    this.#flush();
+  }
+
+  /** What was asked for outside of a read. */
+  work(): void {
+    this.#awake = false;
+    this.#link?.work(now());
+    this.#flush();
+  }
+
+  /** The peer's FIN: nothing more will come, and without our side it is over. */
+  ended(): void {
+    this.#flush();
+    this.#finish();
+  }
+
+  closed(failed: boolean): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#link?.over(failed ? 'WSD_SOCKET_ERROR' : 'WSD_SOCKET_ENDED');
+    disarm(this);
+    arm(this);
+  }
+
+  #flush(): void {
+    const link = this.#link;
+    if (link === undefined || this.#gone) return;
+    const outbox = link.machine.outbox;
+    if (!outbox.blocked && !this.#finished) this.#write(link);
+    if (!outbox.blocked && link.wish() === 'end') this.#finish();
+    arm(this);
+  }
+
+  #write(link: Link): void {
+    const outbox = link.machine.outbox;
+    const pieces = outbox.take(this.#lends);
+    const socket = this.#socket;
+    if (pieces.length === 0) return outbox.settle(false);
+    if (pieces.length === 1) socket.write(pieces[0] as Uint8Array);
+    else {
+      socket.cork();
+      for (const piece of pieces) socket.write(piece);
+      socket.uncork();
+    }
+    const kept = socket.writableLength > 0;
+    outbox.settle(kept);
+    if (!kept) return;
+    // An empty write behind it calls back when the kernel took all: 'drain' would stay away below the socket's own mark.
+    outbox.blocked = true;
+    socket.write(EMPTY, () => {
+      outbox.blocked = false;
+      if (this.#gone) return;
+      this.#flush();
+      link.written();
+    });
+  }
+
+  #finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#socket.end();
+    // Unread bytes would turn our FIN into a reset that can destroy what we just wrote: read on and discard.
+    this.#socket.resume();
+  }
+}

@@ -1,0 +1,8 @@
+// The one place that waits by a timer of its own, for things that happen once in the life of a server. Connections use the wheel.
+
+/** Calls back once after so many ms; the returned function calls it off. Keeps no process alive. */
+export const after = (ms: number, call: () => void): (() => void) => {
+  const timer = setTimeout(call, ms);
+  timer.unref();
+  return () => clearTimeout(timer);
+};

@@ -1,0 +1,348 @@
+// One socket from its acceptance to the answer: PROXY header, request head, judgement, authorisation; then a 101 and a connection, or an
+// HTTP answer and the end. One absolute deadline, not moved by bytes. Bytes after the head wait, up to a cap, and are not looked at
+// before the 101. Nothing is written to a socket that is gone.
+import type { Socket } from 'node:net';
+import { type Fault, type FaultCode, fault, statusOf } from '../fault.js';
+import { HeadParser, type RequestHead } from '../http/head.js';
+import { type Response, refusal, writeResponse } from '../http/response.js';
+import { now } from '../net/clock.js';
+import { arm, disarm, type Timed } from '../net/wheel.js';
+import type { Admit, OpeningRequest, Refusal } from '../option-types.js';
+import { judgeRequest, type PlainRequestHead, type UpgradeRequest, writeAccept } from '../websocket/opening-server.js';
+import { isTrusted } from './address.js';
+import type { Seat } from './admission.js';
+import { type Caller, type Door, infoOf, isRefusal, type Terms } from './opening.js';
+import { ProxyParser } from './proxy-protocol.js';
+
+/** Bytes a client may send before it has our answer. RFC 6455 section 4.1 has it wait, so any are unusual. */
+const MOST_EARLY = 64 * 1024;
+/** How long a refused peer may take to read its answer. */
+const LINGER_MS = 2_000;
+
+/** What the server does with what arrives. */
+export interface Host {
+  readonly door: Door;
+  readonly closing: boolean;
+  /** Seconds a refused client should wait. */
+  retryAfter(): number;
+  /** True when somebody will answer; otherwise the default answer goes out. */
+  plain(request: PlainRequest): boolean;
+  refused(code: FaultCode, status: number, address: string, detail: string | undefined, path: string | undefined): void;
+  opened(socket: Socket, opening: Opened): void;
+  /** The arrival is over, one way or the other. */
+  left(arrival: Arrival): void;
+}
+
+/** Everything that was settled, and the bytes that came early. */
+export interface Opened {
+  readonly request: UpgradeRequest;
+  readonly address: string;
+  readonly terms: Terms;
+  readonly data: unknown;
+  readonly accept: Uint8Array;
+  readonly head: Uint8Array;
+  readonly seat: Seat;
+}
+
+/** A request without Upgrade: an embedder may answer it. */
+export interface PlainRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly fields: RequestHead['fields'];
+  readonly host: string;
+  readonly remoteAddress: string;
+  readonly secure: boolean;
+  /** Answers and ends the connection. */
+  respond(response: {
+    readonly status: number;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly body?: string | Uint8Array;
+  }): void;
+}
+
+export class Arrival implements Timed {
+  slot = 0;
+  readonly #host: Host;
+  readonly #socket: Socket;
+  readonly #seat: Seat;
+  readonly #caller: Caller;
+  readonly #parser: HeadParser;
+  #proxy: ProxyParser | undefined;
+  #deadline: number;
+  #early: Uint8Array[] = [];
+  #earlySize = 0;
+  #asked: AbortController | undefined;
+  #stage: 'reading' | 'asking' | 'answered' = 'reading';
+  #address: string;
+  #peer: string | undefined;
+
+  constructor(host: Host, socket: Socket, seat: Seat, caller: Caller) {
+    const { rest } = host.door.options;
+    this.#host = host;
+    this.#socket = socket;
+    this.#seat = seat;
+    this.#caller = caller;
+    this.#peer = caller.peer;
+    this.#address = caller.peer ?? '';
+    this.#parser = new HeadParser('request', rest.head);
+    this.#proxy = rest.proxyProtocol && isTrusted(caller.peer, host.door.trusted) ? new ProxyParser() : undefined;
+    this.#deadline = now() + rest.handshakeTimeout;
+  }
+
+  /** Reads the request from the socket; `head`: bytes that were read before. */
+  read(head: Uint8Array): void {
+    this.#listen();
+    if (head.length > 0) this.#receive(head);
+  }
+
+  /** The request was read by somebody else, as http.Server does. */
+  take(head: RequestHead, early: Uint8Array): void {
+    this.#listen();
+    if (early.length > 0) this.#keep(early);
+    this.#judge(head);
+  }
+
+  /** The server is closing: who has no answer yet gets this one. */
+  turnAway(): void {
+    this.#refuse(fault('WSD_UPGRADE_CLOSING'));
+  }
+
+  deadline(): number {
+    return this.#deadline;
+  }
+
+  tick(): void {
+    if (this.#stage === 'answered') {
+      this.#deadline = Infinity;
+      this.#socket.destroy();
+    } else if (this.#stage === 'asking') this.#refuse(fault('WSD_UPGRADE_SLOW'));
+    else this.#refuse(fault('WSD_HTTP_TIMEOUT'));
+  }
+
+  // ---- the socket
+
+  #listen(): void {
+    this.#socket.on('data', this.#onData).on('error', ignore).on('close', this.#onClose).on('end', this.#onEnd);
+    arm(this);
+  }
+
+  #release(): void {
+    this.#socket.off('data', this.#onData).off('close', this.#onClose).off('end', this.#onEnd).off('error', ignore);
+    disarm(this);
+  }
+
+  readonly #onData = (chunk: Uint8Array): void => this.#receive(chunk);
+
+  readonly #onEnd = (): void => {
+    // The client left before it had its answer; nobody reads one.
+    if (this.#stage !== 'answered') this.#socket.end();
+  };
+
+  readonly #onClose = (): void => {
+    disarm(this);
+    this.#stage = 'answered';
+    this.#asked?.abort(new Error('the client left'));
+    this.#seat.leave();
+    this.#host.left(this);
+  };
+
+  #receive(chunk: Uint8Array): void {
+    if (this.#stage === 'answered') return;
+    if (this.#stage === 'asking') return this.#keep(chunk);
+    let bytes = chunk;
+    if (this.#proxy !== undefined) {
+      const result = this.#proxy.receive(bytes);
+      if (result.kind === 'more') return;
+      if (result.kind === 'fault') return this.#drop(result);
+      this.#proxy = undefined;
+      if (result.source !== undefined) {
+        this.#peer = result.source.address;
+        this.#address = result.source.address;
+      }
+      bytes = result.rest;
+      if (bytes.length === 0) return;
+    }
+    const result = this.#parser.receive(bytes);
+    if (result.kind === 'more') return;
+    if (result.kind === 'fault') return this.#refuse(result);
+    if (result.kind !== 'request') return;
+    if (result.rest.length > 0) this.#keep(result.rest);
+    this.#judge(result.head);
+  }
+
+  #keep(bytes: Uint8Array): void {
+    this.#earlySize += bytes.length;
+    if (this.#earlySize > MOST_EARLY) return this.#refuse(fault('WSD_HTTP_EARLY'));
+    this.#early.push(Uint8Array.from(bytes));
+  }
+
+  // ---- the judgement
+
+  #judge(head: RequestHead): void {
+    if (this.#stage === 'answered') return;
+    const request = judgeRequest(head);
+    if (request.kind === 'fault') return this.#refuse(request);
+    const { door } = this.#host;
+    this.#address = door.addressOf(request, this.#peer);
+    if (this.#seat.key === undefined && this.#address !== '') {
+      const full = this.#seat.claim(this.#address, now());
+      if (full !== undefined) return this.#refuse(full, request.path);
+    }
+    if (request.kind === 'plain') return this.#answerPlain(request);
+    const wrong = this.#host.closing ? fault('WSD_UPGRADE_CLOSING') : door.judge(request, this.#caller);
+    if (wrong !== undefined) return this.#refuse(wrong, request.path);
+    const { authorize } = door.options.rest;
+    if (authorize === undefined) return this.#accept(request, { data: undefined });
+    const full = this.#seat.authorize();
+    if (full !== undefined) return this.#refuse(full, request.path);
+    void this.#ask(request, authorize);
+  }
+
+  async #ask(request: UpgradeRequest, authorize: NonNullable<Door['options']['rest']['authorize']>): Promise<void> {
+    this.#stage = 'asking';
+    this.#asked = new AbortController();
+    this.#deadline = Math.min(now() + this.#host.door.options.rest.authorizeTimeout, this.#deadline);
+    arm(this);
+    let answer: unknown;
+    try {
+      answer = await authorize(this.#seen(request), this.#asked.signal);
+    } catch (reason) {
+      if (this.#stage === 'asking') this.#refuse(fault('WSD_UPGRADE_FAILED', String(reason)), request.path);
+      return;
+    }
+    if (this.#stage !== 'asking') return; // too late, or the client left
+    if (isRefusal(answer)) return this.#answerRefusal(answer, request.path);
+    if (typeof answer !== 'object' || answer === null || !('data' in answer)) {
+      return this.#refuse(fault('WSD_UPGRADE_FAILED', 'authorize() must return {data} or {status}'), request.path);
+    }
+    this.#accept(request, answer as Admit<unknown>);
+  }
+
+  #seen(request: UpgradeRequest): OpeningRequest {
+    return {
+      ...infoOf(request),
+      host: request.head.fields.get('host') ?? '',
+      remoteAddress: this.#address,
+      secure: this.#caller.secure,
+      subprotocols: request.protocols,
+    };
+  }
+
+  // ---- the answers
+
+  #accept(request: UpgradeRequest, admit: Admit<unknown>): void {
+    let terms: Terms | Fault;
+    let accept: Uint8Array;
+    try {
+      terms = this.#host.door.terms(request, this.#seen(request));
+      if ('kind' in terms) return this.#refuse(terms, request.path);
+      const fields = Object.entries(admit.headers ?? {});
+      accept = writeAccept({ key: request.key, protocol: terms.protocol, extensions: terms.extensions, fields });
+    } catch (reason) {
+      return this.#refuse(fault('WSD_UPGRADE_FAILED', String(reason)), request.path);
+    }
+    this.#stage = 'answered';
+    this.#release();
+    this.#host.left(this);
+    this.#seat.settle();
+    const head = this.#early.length === 0 ? NOTHING : Buffer.concat(this.#early);
+    this.#host.opened(this.#socket, {
+      request,
+      address: this.#address,
+      terms,
+      data: admit.data,
+      accept,
+      head,
+      seat: this.#seat,
+    });
+  }
+
+  #answerPlain(request: PlainRequestHead): void {
+    const wrong = this.#host.door.judgePlain(request, this.#caller);
+    if (wrong !== undefined) return this.#refuse(wrong, request.path);
+    const host = request.head.fields.get('host') ?? '';
+    const head = request.head.method === 'HEAD';
+    // A handler may take its time: it has the deadline of the handshake.
+    this.#stage = 'asking';
+    const taken = this.#host.plain({
+      method: request.head.method,
+      path: request.path,
+      query: request.query,
+      fields: request.head.fields,
+      host,
+      remoteAddress: this.#address,
+      secure: this.#caller.secure,
+      respond: ({ status, headers, body }) => {
+        if (this.#stage !== 'asking') return;
+        this.#end(writeResponse({ status, fields: Object.entries(headers ?? {}), body, head }));
+      },
+    });
+    if (taken) return;
+    const url = `${this.#caller.secure ? 'wss' : 'ws'}://${host}${request.path}`;
+    const body = `This is a WebSocket endpoint, and this was a plain HTTP request.\nFrom a page or a script:  new WebSocket('${url}')\nFrom a terminal:          wsd connect ${url}\n`;
+    const fields: [string, string][] = [
+      ['Upgrade', 'websocket'],
+      ['Sec-WebSocket-Version', '13'],
+      ['X-Content-Type-Options', 'nosniff'],
+    ];
+    this.#end(writeResponse({ status: 426, fields, body, head }));
+  }
+
+  #answerRefusal(answer: Refusal, path: string): void {
+    const response: Response = {
+      status: answer.status,
+      fields: Object.entries(answer.headers ?? {}),
+      body: answer.body,
+    };
+    let bytes: Uint8Array;
+    try {
+      bytes = writeResponse(response);
+    } catch (reason) {
+      return this.#refuse(fault('WSD_UPGRADE_FAILED', String(reason)), path);
+    }
+    this.#host.refused('WSD_UPGRADE_REFUSED', answer.status, this.#address, undefined, path);
+    this.#end(bytes);
+  }
+
+  #refuse(what: Fault, path?: string): void {
+    if (this.#stage === 'answered') return;
+    const bytes = refusalOf(what.code, () => this.#host.retryAfter());
+    this.#host.refused(what.code, bytes.status, this.#address, what.detail, path);
+    this.#asked?.abort(new Error(what.code));
+    this.#end(bytes.bytes);
+  }
+
+  /** A broken PROXY header is no HTTP request: no answer, just the end. */
+  #drop(what: Fault): void {
+    this.#host.refused(what.code, 400, this.#address, what.detail, undefined);
+    this.#stage = 'answered';
+    this.#socket.destroy();
+  }
+
+  #end(bytes: Uint8Array): void {
+    this.#stage = 'answered';
+    this.#early = [];
+    this.#seat.settle();
+    this.#socket.end(bytes);
+    // What the peer still sends is read and thrown away, for a while: unread bytes would turn the end into a reset.
+    this.#socket.resume();
+    this.#deadline = now() + LINGER_MS;
+    disarm(this);
+    arm(this);
+  }
+}
+
+/** The answer to a fault; clients that should come back are told when. */
+export const refusalOf = (
+  code: FaultCode,
+  retryAfter: () => number,
+): { readonly bytes: Uint8Array; readonly status: number } => {
+  const status = statusOf(code);
+  const bytes =
+    status === 503 || status === 429 ? refusal(code, [['Retry-After', String(retryAfter())]]) : refusal(code);
+  return { bytes, status };
+};
+
+const NOTHING = new Uint8Array(0);
+const ignore = (): void => {};

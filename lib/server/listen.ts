@@ -1,0 +1,101 @@
+// Listening sockets: where to listen → sockets as they are accepted, TLS or not, before any byte of theirs is read. TLS is put on after
+// admission, so a flood costs no cryptography. Knows no HTTP and no WebSocket.
+import { chmodSync } from 'node:fs';
+import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net';
+import { createSecureContext, type SecureContextOptions, TLSSocket, type TlsOptions } from 'node:tls';
+
+export interface ListenOptions {
+  /** Default 0: a free one. */
+  readonly port?: number | undefined;
+  /** Default 127.0.0.1: nothing is reachable from outside unless asked for. */
+  readonly host?: string | undefined;
+  /** A Unix socket, instead of host and port. */
+  readonly path?: string | undefined;
+  /** The mode of the Unix socket. Default 0o660. */
+  readonly mode?: number | undefined;
+  /** An inherited descriptor that listens already. */
+  readonly fd?: number | undefined;
+  readonly backlog?: number | undefined;
+  /** With this the listener speaks TLS: `key` and `cert` at least. */
+  readonly tls?: TlsOptions | undefined;
+  /** Ends the listener, and nothing else. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A listener that is ready. */
+export interface Listening {
+  /** `ws://127.0.0.1:8080`, `wss://…` or `ws+unix:/path`: what a client dials. */
+  readonly url: string;
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly path: string | undefined;
+  readonly secure: boolean;
+  /** Changes the certificate for new connections. */
+  renew(tls: SecureContextOptions): void;
+  /** Stops listening; connections stay. */
+  close(): void;
+}
+
+/** What becomes of an accepted socket: refused by answering false, before any cryptography. */
+export interface Accept {
+  admit(raw: Socket): ((socket: Socket, secure: boolean) => void) | undefined;
+  failed(error: Error): void;
+}
+
+export const listen = async (options: ListenOptions, accept: Accept): Promise<Listening> => {
+  const { tls, signal, path } = options;
+  signal?.throwIfAborted();
+  const secure = tls !== undefined;
+  let context = secure ? createSecureContext(tls) : undefined;
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, (raw) => {
+    const go = accept.admit(raw);
+    if (go === undefined) return;
+    if (tls === undefined || context === undefined) return go(raw, false);
+    go(new TLSSocket(raw, { ...tls, isServer: true, secureContext: context, ALPNProtocols: ['http/1.1'] }), true);
+  });
+  await ready(server, options);
+  if (path !== undefined) chmodSync(path, options.mode ?? 0o660);
+  // Too many open files, for example: the listener recovers by itself when some are closed.
+  server.on('error', (error) => accept.failed(error));
+  // net.Server would report the end only when its last connection is gone; not to listen any more takes no time.
+  const close = (): void => {
+    if (server.listening) server.close();
+  };
+  signal?.addEventListener('abort', close, { once: true });
+  const where = server.address();
+  const inet = typeof where === 'object' && where !== null && where.port !== undefined ? where : undefined;
+  const unix = typeof where === 'string' ? where : undefined;
+  return {
+    url: urlOf(secure, inet, unix),
+    host: inet?.address,
+    port: inet?.port,
+    path: unix,
+    secure,
+    renew: (next) => {
+      if (!secure) throw new TypeError('this listener does not speak TLS');
+      context = createSecureContext(next);
+    },
+    close,
+  };
+};
+
+const ready = (server: NetServer, options: ListenOptions): Promise<void> =>
+  new Promise((done, failed) => {
+    const { port = 0, host = '127.0.0.1', path, fd, backlog = 511 } = options;
+    server.once('error', failed);
+    const listening = (): void => {
+      server.off('error', failed);
+      done();
+    };
+    if (fd !== undefined) server.listen({ fd }, listening);
+    else if (path !== undefined) server.listen({ path, backlog }, listening);
+    else server.listen({ port, host, backlog }, listening);
+  });
+
+const urlOf = (secure: boolean, inet: AddressInfo | undefined, unix: string | undefined): string => {
+  const scheme = secure ? 'wss' : 'ws';
+  if (inet === undefined) return `${scheme}+unix:${unix ?? ''}`;
+  const every = inet.address === '::' || inet.address === '0.0.0.0';
+  const host = every ? 'localhost' : inet.family === 'IPv6' ? `[${inet.address}]` : inet.address;
+  return `${scheme}://${host}:${inet.port}`;
+};

@@ -1,0 +1,346 @@
+// The server for embedders: listeners, admission, connections, broadcast and the end. One object, several listeners. What a socket goes
+// through until it is a connection is in arrival.ts; what a connection does is in lib/websocket.
+import { EventEmitter } from 'node:events';
+import type { Server as HttpServer, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { random32, randomFraction } from '../crypto/entropy.js';
+import { Deflate } from '../deflate/codec.js';
+import type { FaultCode } from '../fault.js';
+import { Fields } from '../http/head.js';
+import { now } from '../net/clock.js';
+import { Driver } from '../net/driver.js';
+import { after } from '../net/wait.js';
+import type { ServerOptions } from '../option-types.js';
+import { resolveServer } from '../options.js';
+import { Connection } from '../websocket/connection.js';
+import { Link, type Outcome } from '../websocket/link.js';
+import type { Payload } from '../websocket/payload.js';
+import { Prepared } from '../websocket/prepared.js';
+import { isTrusted } from './address.js';
+import { Admission, type AdmissionCounts, type Seat } from './admission.js';
+import { Arrival, type Host, type Opened, type PlainRequest, refusalOf } from './arrival.js';
+import { type Accept, type Listening, type ListenOptions, listen } from './listen.js';
+import { type Caller, Door, infoOf } from './opening.js';
+import { judgePath, parsePaths } from './paths.js';
+import { Tally } from './tally.js';
+
+/** A handshake that was refused, for logs and metrics. Texts may hold what the peer sent: escape them. */
+export interface Refused {
+  readonly code: FaultCode;
+  readonly status: number;
+  readonly remoteAddress: string;
+  readonly path: string | undefined;
+  readonly detail: string | undefined;
+}
+
+export interface ServerEvents<Data> {
+  connection: [connection: Connection<Data>];
+  /** A request without Upgrade: answer it with `respond`. Without a listener it gets a helpful 426. */
+  request: [request: PlainRequest];
+  refused: [refused: Refused];
+  /** A listener or a socket failed; never thrown when nobody listens. */
+  error: [error: Error];
+  close: [];
+}
+
+export interface BroadcastOptions<Data> {
+  readonly except?: Connection<Data> | undefined;
+  readonly filter?: ((connection: Connection<Data>) => boolean) | undefined;
+  readonly binary?: boolean | undefined;
+  readonly compress?: boolean | undefined;
+  readonly key?: string | undefined;
+}
+
+export interface CloseOptions {
+  /** How long in ms the peers have to finish; default 10 s. */
+  readonly drain?: number | undefined;
+  /** Default 1001, going away. 1012 asks clients to come back. */
+  readonly code?: number | undefined;
+  readonly reason?: string | undefined;
+}
+
+export interface CloseCounts {
+  /** Connections that finished the closing handshake. */
+  readonly clean: number;
+  /** Connections that had to be cut, or broke. */
+  readonly cut: number;
+}
+
+export type OnConnection<Data> = (connection: Connection<Data>) => unknown;
+
+let ids = 0;
+
+export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
+  readonly #door: Door;
+  readonly #admission: Admission;
+  readonly #onConnection: OnConnection<Data> | undefined;
+  readonly #connections: Set<Connection<Data>> = new Set();
+  readonly #listeners: Set<Listening> = new Set();
+  readonly #detach: Set<() => void> = new Set();
+  readonly #arrivals: Set<Arrival> = new Set();
+  readonly #tally: Tally = new Tally();
+  readonly #host: Host;
+  #closed: Promise<CloseCounts> | undefined;
+
+  constructor(options: ServerOptions<Data>, onConnection?: OnConnection<Data>) {
+    super();
+    if (onConnection !== undefined && typeof onConnection !== 'function')
+      throw new TypeError('onConnection must be a function');
+    this.#door = new Door(resolveServer(options));
+    const { rest } = this.#door.options;
+    this.#admission = new Admission({
+      total: rest.maxConnections,
+      perAddress: rest.maxPerAddress,
+      halfOpen: rest.maxHalfOpen,
+      halfOpenPerAddress: rest.maxHalfOpenPerAddress,
+      pendingAuthorize: rest.maxPendingAuthorize,
+      acceptRate: rest.acceptRate,
+      acceptRatePerAddress: rest.acceptRatePerAddress,
+    });
+    this.#onConnection = onConnection;
+    this.#host = this.#hostOf();
+  }
+
+  /** Every open connection, until its 'close'. */
+  get connections(): ReadonlySet<Connection<Data>> {
+    return this.#connections;
+  }
+
+  /** Where the server listens. */
+  get listening(): ReadonlySet<Listening> {
+    return this.#listeners;
+  }
+
+  /** Listens at one more place; may be called several times. Rejects with the system's error, such as EADDRINUSE. */
+  async listen(where: number | ListenOptions = {}): Promise<Listening> {
+    if (this.#closed !== undefined) throw new TypeError('this server is closed');
+    const listener = await listen(typeof where === 'number' ? { port: where } : where, this.#accept());
+    this.#listeners.add(listener);
+    const close = (): void => {
+      this.#listeners.delete(listener);
+      listener.close();
+    };
+    return { ...listener, close };
+  }
+
+  /**
+   * Serves WebSockets on an http.Server (or https.Server) of yours. What is not its own is left alone: other paths, other upgrades. An
+   * upgrade that nobody else could answer gets a 404. Returns a function that detaches.
+   */
+  attach(http: HttpServer, options: { readonly path?: string | readonly string[] } = {}): () => void {
+    const paths = parsePaths(options.path ?? this.#door.options.rest.path);
+    const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+      const path = (request.url ?? '').split('?', 1)[0] as string;
+      const websocket = (request.headers.upgrade ?? '').toLowerCase() === 'websocket';
+      const others = http.listenerCount('upgrade') > 1;
+      if (others && (!websocket || judgePath(path, paths) !== undefined)) return;
+      this.upgrade(request, socket, head, options.path === undefined ? undefined : judgePath(path, paths));
+    };
+    http.on('upgrade', onUpgrade);
+    const detach = (): void => {
+      http.off('upgrade', onUpgrade);
+      this.#detach.delete(detach);
+    };
+    this.#detach.add(detach);
+    return detach;
+  }
+
+  /** Takes over one upgrade of an http.Server: the arguments of its 'upgrade' event. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, wrongPath?: FaultCode): void {
+    const arrived = this.#admit(socket as Socket);
+    if (arrived === undefined) return;
+    const pairs: [string, string][] = [];
+    for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
+      pairs.push([request.rawHeaders[i] as string, request.rawHeaders[i + 1] as string]);
+    }
+    const target = wrongPath === undefined ? (request.url ?? '') : '';
+    arrived(socket as Socket, 'encrypted' in socket).take(
+      { method: request.method ?? '', target, fields: Fields.from(pairs) },
+      head,
+    );
+  }
+
+  /** Takes over a socket whose request nobody has read yet; `head`: bytes of it that were read. */
+  adopt(socket: Socket, head: Uint8Array = new Uint8Array(0)): void {
+    this.#admit(socket)?.(socket, 'encrypted' in socket).read(head);
+  }
+
+  /** Sends to all: encoded once, compressed once for each set of parameters. Returns how many took it. */
+  broadcast(data: Payload | Prepared, options: BroadcastOptions<Data> = {}): number {
+    const message = data instanceof Prepared ? data : new Prepared(data, options);
+    const how = options.key === undefined ? undefined : { key: options.key };
+    let taken = 0;
+    for (const connection of this.#connections) {
+      if (connection === options.except || options.filter?.(connection) === false) continue;
+      const { status } = connection.send(message, how);
+      if (status === 'ok' || status === 'full') taken++;
+    }
+    return taken;
+  }
+
+  /** Stops listening, tells every peer, lets what is queued leave, cuts what is left at the deadline, and says how many that were. */
+  close(options: CloseOptions = {}): Promise<CloseCounts> {
+    this.#closed ??= this.#drain(options);
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** How many sockets there are, by state. */
+  counts(): AdmissionCounts {
+    return this.#admission.counts();
+  }
+
+  /** Counters since the start: `accepted`, `opened`, `refused:CODE`, `closed:1000`, `fault:CODE`. */
+  counters(): Readonly<Record<string, number>> {
+    return this.#tally.read();
+  }
+
+  // ---- inside
+
+  #accept(): Accept {
+    return {
+      admit: (raw) => {
+        const arrived = this.#admit(raw);
+        return arrived === undefined ? undefined : (socket, secure) => arrived(socket, secure).read(NOTHING);
+      },
+      failed: (error) => this.#report(error),
+    };
+  }
+
+  /** A seat for a socket, or an answer that there is none: before any byte is read and any cryptography is done. */
+  #admit(raw: Socket): ((socket: Socket, secure: boolean) => Arrival) | undefined {
+    this.#tally.count('accepted');
+    const peer = raw.remoteAddress;
+    const counted = peer === undefined || isTrusted(peer, this.#door.trusted) ? undefined : peer;
+    const seat = this.#admission.arrive(counted, now());
+    if (seat.kind === 'fault') {
+      const answer = refusalOf(seat.code, () => this.#host.retryAfter());
+      this.#host.refused(seat.code, answer.status, peer ?? '', seat.detail, undefined);
+      raw.on('error', () => {});
+      raw.end(answer.bytes, () => raw.destroy());
+      return undefined;
+    }
+    const local = raw.localAddress;
+    return (socket, secure) => {
+      const caller: Caller = { peer, local, secure };
+      const arrival = new Arrival(this.#host, socket, seat, caller);
+      this.#arrivals.add(arrival);
+      return arrival;
+    };
+  }
+
+  #hostOf(): Host {
+    const server = this;
+    return {
+      door: this.#door,
+      get closing() {
+        return server.#closed !== undefined;
+      },
+      retryAfter: () => this.#admission.retryAfter(now(), randomFraction()),
+      plain: (request) => this.listenerCount('request') > 0 && this.#emit('request', request),
+      refused: (code, status, remoteAddress, detail, path) => {
+        this.#tally.count(`refused:${code}`);
+        this.#emit('refused', { code, status, remoteAddress, path, detail });
+      },
+      opened: (socket, opened) => this.#open(socket, opened),
+      left: (arrival) => this.#arrivals.delete(arrival),
+    };
+  }
+
+  #open(socket: Socket, opened: Opened): void {
+    const { deflate, settings } = this.#door.options;
+    const { request, terms, seat } = opened;
+    const codec =
+      deflate === undefined || terms.agreement === undefined
+        ? undefined
+        : new Deflate('server', terms.agreement, deflate.settings);
+    const driver = new Driver(socket);
+    const link = new Link('server', settings, codec, driver, random32);
+    const connection = new Connection<Data>(
+      link,
+      {
+        id: ++ids,
+        subprotocol: terms.protocol,
+        extensions: terms.extensions,
+        remoteAddress: opened.address,
+        request: infoOf(request),
+      },
+      opened.data as Data,
+    );
+    this.#tally.count('opened');
+    this.#connections.add(connection);
+    link.onEnd = (outcome) => this.#ended(connection, seat, outcome);
+    // The 101 leaves with whatever the handler sends at once.
+    link.machine.outbox.push(opened.accept, false);
+    this.#greet(connection, link);
+    driver.start(link, opened.head);
+    connection.opened();
+  }
+
+  /** A handler that fails ends its own connection and no other. */
+  #greet(connection: Connection<Data>, link: Link): void {
+    try {
+      const returned = this.#onConnection?.(connection);
+      if (returned instanceof Promise) returned.catch((reason: unknown) => link.failed(reason));
+      this.emit('connection', connection);
+    } catch (reason) {
+      link.failed(reason);
+    }
+  }
+
+  #ended(connection: Connection<Data>, seat: Seat, outcome: Outcome): void {
+    seat.leave();
+    this.#connections.delete(connection);
+    this.#tally.count(`closed:${outcome.code}`);
+    if (outcome.fault !== undefined) this.#tally.count(`fault:${outcome.fault}`);
+  }
+
+  async #drain({
+    drain = 10_000,
+    code = 1001,
+    reason = 'server is shutting down',
+  }: CloseOptions): Promise<CloseCounts> {
+    for (const detach of this.#detach) detach();
+    for (const listener of this.#listeners) listener.close();
+    this.#listeners.clear();
+    for (const arrival of this.#arrivals) arrival.turnAway();
+    const connections = [...this.#connections];
+    const ends = connections.map((connection) => connection.close(code, reason, drain));
+    const cancel = after(drain, () => {
+      for (const connection of connections) connection.terminate();
+    });
+    const outcomes = await Promise.all(ends);
+    cancel();
+    const clean = outcomes.filter((outcome) => outcome.clean).length;
+    this.emit('close');
+    return { clean, cut: outcomes.length - clean };
+  }
+
+  #report(error: Error): void {
+    this.#tally.count('errors');
+    this.#emit('error', error);
+  }
+
+  /** Emits; a listener that throws is the embedder's mistake and reported as an error, not as the end of the process. */
+  #emit<Name extends 'request' | 'refused' | 'error'>(name: Name, value: ServerEvents<Data>[Name][0]): boolean {
+    if (this.listenerCount(name) === 0) return false;
+    try {
+      return (this.emit as (name: string, value: unknown) => boolean).call(this, name, value);
+    } catch (reason) {
+      if (name !== 'error') this.#report(reason instanceof Error ? reason : new Error(String(reason)));
+      return true;
+    }
+  }
+}
+
+/** Options are checked at once: a TypeError names each that is wrong. Listens nowhere until `listen`, `attach` or `adopt`. */
+export const createServer = <Data = undefined>(
+  options: ServerOptions<Data> = {},
+  onConnection?: OnConnection<Data>,
+): Server<Data> => new Server<Data>(options, onConnection);
+
+const NOTHING = new Uint8Array(0);

@@ -1,0 +1,237 @@
+// A WebSocket connection as its user sees it, the same on both sides. Thin: what it does is in link.ts. It is handed out open, and
+// nothing that the peer sent before a listener was there is lost.
+import type { Fields } from '../http/head.js';
+import { Emitter } from './emitter.js';
+import type { Message } from './inbox.js';
+import type { Link, Listener, Outcome } from './link.js';
+import type { Payload } from './payload.js';
+import type { Prepared } from './prepared.js';
+import type { SendOptions } from './sender.js';
+import type { Sent } from './sent.js';
+import { MessageWriter } from './writer.js';
+
+/** What the handshake said. On the client: of its own request, with the fields of the answer. */
+export interface HandshakeInfo {
+  readonly path: string;
+  readonly query: string;
+  readonly origin: string | undefined;
+  readonly fields: Fields;
+}
+
+export interface MessageOptions extends SendOptions {
+  /** Send a string as a binary message, or bytes (which must be UTF-8) as a text message. */
+  readonly binary?: boolean | undefined;
+}
+
+export interface ConnectionEvents {
+  open: [];
+  message: [data: Message, binary: boolean];
+  ping: [data: Uint8Array];
+  pong: [data: Uint8Array];
+  /** The send queue is below the high-water mark again. */
+  drain: [];
+  error: [error: Error];
+  close: [outcome: Outcome];
+}
+
+/** What a connection is made of besides its link. */
+export interface ConnectionParts {
+  readonly id: number;
+  readonly subprotocol: string;
+  readonly extensions: string;
+  readonly remoteAddress: string;
+  readonly request: HandshakeInfo;
+}
+
+export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implements Listener, AsyncIterable<Message> {
+  /** Whatever the embedder wants to keep with the connection; `authorize` sets it. */
+  data: Data;
+  readonly #link: Link;
+  readonly #parts: ConnectionParts;
+
+  /** Made by `createServer` and `connect` only. */
+  constructor(link: Link, parts: ConnectionParts, data: Data) {
+    super();
+    this.#link = link;
+    this.#parts = parts;
+    this.data = data;
+    link.listener = this;
+  }
+
+  get role(): 'server' | 'client' {
+    return this.#link.machine.role;
+  }
+
+  /** Counts up in one process. */
+  get id(): number {
+    return this.#parts.id;
+  }
+
+  /** The subprotocol that was agreed, or ''. */
+  get subprotocol(): string {
+    return this.#parts.subprotocol;
+  }
+
+  /** The extensions that were agreed, as the answer said it, or ''. */
+  get extensions(): string {
+    return this.#parts.extensions;
+  }
+
+  /** The address of the peer: behind trusted proxies, that of the client they name. */
+  get remoteAddress(): string {
+    return this.#parts.remoteAddress;
+  }
+
+  get request(): HandshakeInfo {
+    return this.#parts.request;
+  }
+
+  get state(): 'open' | 'closing' | 'closed' {
+    return this.#link.state;
+  }
+
+  /** Bytes that were sent and have not yet left for the kernel. */
+  get bufferedAmount(): number {
+    return this.#link.buffered;
+  }
+
+  /** Messages that the back-pressure policy dropped. */
+  get dropped(): number {
+    return this.#link.dropped;
+  }
+
+  /** How the connection ended; resolves after the last message was delivered, and never rejects. */
+  get closed(): Promise<Outcome> {
+    return this.#link.outcome();
+  }
+
+  /**
+   * Sends a message: a string as text, bytes as binary. The bytes are copied, unless `transfer` gives them away.
+   * `send(…).status` tells at once what became of it; `await send(…)` waits until more may be sent.
+   */
+  send(data: Payload | Prepared, options?: MessageOptions): Sent {
+    return this.#link.send(data, options);
+  }
+
+  /** Sends one message in parts, as they come. Other messages wait until it is finished; control frames do not. */
+  stream(kind: 'text' | 'binary'): MessageWriter {
+    return new MessageWriter(this.#link, kind);
+  }
+
+  /** Resolves with the round trip in ms; rejects when the connection ends first. */
+  ping(data?: Payload): Promise<number> {
+    return this.#link.ping(data);
+  }
+
+  /** A Pong that nobody asked for: a one-way sign of life. Pings of the peer are answered by themselves. */
+  pong(data?: Payload): void {
+    this.#link.sendPong(data);
+  }
+
+  /** Resolves when the queue is below the high-water mark, or the connection is closed. */
+  async drained(): Promise<void> {
+    await this.#link.drained();
+  }
+
+  /**
+   * Starts the closing handshake after what is queued; resolves with how it ended. `within`: ms until the socket is cut, instead of
+   * the option closeTimeout.
+   */
+  close(code = 1000, reason = '', within?: number): Promise<Outcome> {
+    return this.#link.close(code, reason, within);
+  }
+
+  /** Cuts the connection at once. */
+  terminate(): void {
+    this.#link.terminate();
+  }
+
+  /** Messages wait; when enough of them do, the peer is no longer read. */
+  pause(): void {
+    this.#link.inbox.pause();
+  }
+
+  resume(): void {
+    this.#link.inbox.resume();
+  }
+
+  get paused(): boolean {
+    return this.#link.inbox.paused;
+  }
+
+  /** Messages one by one, each read when it is asked for; ends when the connection does. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
+    return this.#link.inbox.iterate();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  // ---- Listener: called by the link
+
+  /** @internal */
+  message(data: Message, binary: boolean): PromiseLike<unknown> | undefined {
+    let later: PromiseLike<unknown>[] | undefined;
+    this.dispatch('message', [data, binary], (value) => {
+      if (!isThenable(value)) return;
+      later ??= [];
+      later.push(value);
+    });
+    return later === undefined || later.length === 1 ? later?.[0] : Promise.all(later);
+  }
+
+  /** @internal */
+  listens(): boolean {
+    return this.listenerCount('message') > 0;
+  }
+
+  /** @internal */
+  pinged(payload: Uint8Array): void {
+    this.#tell('ping', [payload]);
+  }
+
+  /** @internal */
+  ponged(payload: Uint8Array): void {
+    this.#tell('pong', [payload]);
+  }
+
+  /** @internal */
+  drainedNow(): void {
+    this.#tell('drain', []);
+  }
+
+  /** @internal */
+  failed(error: Error): void {
+    this.#tell('error', [error]);
+  }
+
+  /** @internal */
+  ended(outcome: Outcome): void {
+    this.#tell('close', [outcome]);
+    this.removeAllListeners();
+  }
+
+  /** @internal */
+  opened(): void {
+    this.#tell('open', []);
+  }
+
+  protected override added(name: keyof ConnectionEvents): void {
+    if (name === 'message') this.#link.wire.wake();
+  }
+
+  /** A listener of ours that throws ends this connection and no other. */
+  #tell<Name extends keyof ConnectionEvents>(name: Name, args: ConnectionEvents[Name]): void {
+    try {
+      this.dispatch(name, args, (value) => {
+        if (isThenable(value)) value.then(undefined, (reason: unknown) => this.#link.failed(reason));
+      });
+    } catch (reason) {
+      if (name !== 'error') this.#link.failed(reason);
+    }
+  }
+}
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';

@@ -1,0 +1,199 @@
+// Messages in the order of their arrival to one consumer: listeners or an async iterator. A message waits until there is a consumer
+// (the first one is never lost), until the consumer is not paused, and until fewer than `concurrency` handlers are at work. When
+// much waits, the machine is held, so what waits is bounded. Knows no frames and owns no clock.
+import { KIND, type Kind } from './machine.js';
+
+export type Message = string | Uint8Array;
+
+interface Waiting {
+  readonly data: Message;
+  readonly binary: boolean;
+}
+
+/** What the inbox asks of its connection. */
+export interface InboxPort {
+  /** Calls the listeners; returns what an asynchronous one returned, or undefined when all are done. */
+  deliver(data: Message, binary: boolean): PromiseLike<unknown> | undefined;
+  hasListener(): boolean;
+  hold(): void;
+  release(): void;
+  /** An asynchronous handler rejected. */
+  failed(reason: unknown): void;
+}
+
+/** Above either of these the machine is held, below a quarter of both it is released. */
+const MOST_WAITING = 128;
+const MOST_SIZE = 256 * 1024;
+
+type Pull = (result: IteratorResult<Message, undefined>) => void;
+
+export class Inbox {
+  readonly #port: InboxPort;
+  readonly #concurrency: number;
+  readonly #asBytes: boolean;
+  #queue: (Waiting | undefined)[] | undefined;
+  #head = 0;
+  #size = 0; // string and byte lengths in the queue
+  #pulls: Pull[] | undefined;
+  #iterators = 0;
+  #paused = false;
+  #held = false;
+  #running = 0;
+  #whenEmpty: (() => void) | undefined;
+  #ended = false;
+
+  constructor(port: InboxPort, concurrency: number, asBytes: boolean) {
+    this.#port = port;
+    this.#concurrency = concurrency;
+    this.#asBytes = asBytes;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  accept(bytes: Buffer, start: number, end: number, kind: Kind, owned: boolean): void {
+    const binary = kind === KIND.binary;
+    const data =
+      binary || this.#asBytes
+        ? copyOf(bytes, start, end, owned)
+        : bytes.toString(kind === KIND.ascii ? 'latin1' : 'utf8', start, end);
+    if (this.#queue === undefined && this.#mayDeliver()) return this.#deliver(data, binary);
+    this.#queue ??= [];
+    this.#queue.push({ data, binary });
+    this.#size += data.length;
+    this.pump();
+    if (!this.#held && (this.#waiting >= MOST_WAITING || this.#size >= MOST_SIZE)) {
+      this.#held = true;
+      this.#port.hold();
+    }
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#port.hold();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#held = true;
+    this.pump();
+  }
+
+  /** Delivers what may be delivered now. */
+  pump(): void {
+    while (this.#queue !== undefined && !this.#paused) {
+      const pull = this.#pulls?.shift();
+      if (pull === undefined && !this.#mayDeliver()) break;
+      const next = this.#shift();
+      if (pull !== undefined) pull({ value: next.data, done: false });
+      else this.#deliver(next.data, next.binary);
+    }
+    if (this.#held && !this.#paused && this.#waiting <= MOST_WAITING / 4 && this.#size <= MOST_SIZE / 4) {
+      this.#held = false;
+      this.#port.release();
+    }
+    if (this.#queue === undefined && this.#ended) this.#empty();
+  }
+
+  /** No more messages will come; `then` runs when the last one is delivered. */
+  end(then: () => void): void {
+    this.#ended = true;
+    this.#whenEmpty = then;
+    this.#paused = false;
+    // Without a consumer nobody ever asks for what waits.
+    if (this.#iterators === 0 && !this.#port.hasListener()) this.discard();
+    else this.pump();
+  }
+
+  /** Gives up on a consumer that does not come back: what waits is lost. */
+  discard(): void {
+    this.#queue = undefined;
+    this.#head = 0;
+    this.#size = 0;
+    this.pump();
+  }
+
+  /** The asynchronous way: a message a call, and while nobody asks, reading stops at the bound. */
+  iterate(): AsyncIterableIterator<Message> {
+    this.#iterators++;
+    let stopped = false;
+    const next = (): Promise<IteratorResult<Message, undefined>> =>
+      new Promise((resolve) => {
+        if (stopped || (this.#ended && this.#queue === undefined)) return resolve({ value: undefined, done: true });
+        this.#pulls ??= [];
+        this.#pulls.push(resolve);
+        this.pump();
+      });
+    const stop = (): Promise<IteratorResult<Message, undefined>> => {
+      if (!stopped) {
+        stopped = true;
+        this.#iterators--;
+        if (this.#ended && this.#iterators === 0 && !this.#port.hasListener()) this.discard();
+        else this.pump();
+      }
+      return Promise.resolve({ value: undefined, done: true });
+    };
+    return {
+      next,
+      return: stop,
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  get #waiting(): number {
+    return this.#queue === undefined ? 0 : this.#queue.length - this.#head;
+  }
+
+  /** Whether listeners may get a message now: an iterator, where there is one, comes first. */
+  #mayDeliver(): boolean {
+    return !this.#paused && this.#iterators === 0 && this.#running < this.#concurrency && this.#port.hasListener();
+  }
+
+  #shift(): Waiting {
+    const queue = this.#queue as (Waiting | undefined)[];
+    const next = queue[this.#head] as Waiting;
+    queue[this.#head++] = undefined;
+    this.#size -= next.data.length;
+    if (this.#head === queue.length) {
+      this.#queue = undefined;
+      this.#head = 0;
+      this.#size = 0;
+    }
+    return next;
+  }
+
+  #deliver(data: Message, binary: boolean): void {
+    const later = this.#port.deliver(data, binary);
+    if (later === undefined) return;
+    this.#running++;
+    const settled = (): void => {
+      this.#running--;
+      this.pump();
+    };
+    later.then(settled, (reason: unknown) => {
+      this.#port.failed(reason);
+      settled();
+    });
+  }
+
+  #empty(): void {
+    const then = this.#whenEmpty;
+    if (then === undefined) return;
+    this.#whenEmpty = undefined;
+    for (const pull of this.#pulls ?? []) pull({ value: undefined, done: true });
+    this.#pulls = undefined;
+    then();
+  }
+}
+
+const copyOf = (bytes: Buffer, start: number, end: number, owned: boolean): Uint8Array => {
+  if (owned) return start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
+  const size = end - start;
+  const copy = size < 4096 ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+  bytes.copy(copy, 0, start, end);
+  return copy;
+};

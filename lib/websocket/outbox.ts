@@ -1,0 +1,149 @@
+// What a connection owes its peer: frames in, pieces of memory to write out, in order. Knows frames only as bytes and owns no socket.
+// Two ways in: while a chunk from the peer is being read, answers are gathered in one buffer that all connections share, so that
+// everything a chunk provokes leaves in one write; at any other time each frame has memory of its own and waits in a list.
+// While the socket takes nothing (`blocked`), the newest pong replaces older ones (RFC 6455 section 5.5.3 allows it), so that a
+// ping flood cannot make us hold memory, and whole messages can still be dropped or replaced as the policy says.
+
+const GATHER = 128 * 1024;
+
+/** The shared buffer and who is gathering in it: at most one connection at a time, for the length of one read. */
+let gather: Buffer = Buffer.allocUnsafeSlow(GATHER);
+let gathered = 0;
+let gatherer: Outbox | undefined;
+
+/** Where the last `reserve` made room: one object for all, read at once and never kept. */
+export const room: { memory: Buffer; at: number } = { memory: gather, at: 0 };
+
+interface Piece {
+  readonly bytes: Uint8Array;
+  /** Whole data messages that nobody has seen yet may be dropped; control frames and parts of messages may not. */
+  readonly droppable: boolean;
+  readonly key: string | undefined;
+}
+
+export class Outbox {
+  /** Set by the driver while the socket has not taken what it was given. */
+  blocked = false;
+  #pieces: Piece[] = [];
+  #queued = 0;
+  #pong: Uint8Array | undefined;
+
+  /** Bytes waiting here. */
+  get size(): number {
+    return this.#queued + (this.#pong?.length ?? 0) + (gatherer === this ? gathered : 0);
+  }
+
+  /** A read begins: answers are gathered until `take`. */
+  begin(): void {
+    if (!this.blocked && this.#pieces.length === 0) gatherer = this;
+  }
+
+  /** Room for a frame of that many bytes: write it to `room`, all of it, before anything else is asked of the outbox. */
+  reserve(size: number, droppable: boolean, key?: string): void {
+    if (gatherer === this) {
+      if (gathered + size <= gather.length) {
+        room.memory = gather;
+        room.at = gathered;
+        gathered += size;
+        return;
+      }
+      this.#endGather();
+    }
+    const own = size < 4096 ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+    this.push(own, droppable, key);
+    room.memory = own;
+    room.at = 0;
+  }
+
+  /** Queues bytes by reference. */
+  push(bytes: Uint8Array, droppable: boolean, key?: string): void {
+    if (gatherer === this) this.#endGather();
+    if (key !== undefined && this.#replace(key, bytes)) return;
+    this.#pieces.push({ bytes, droppable, key });
+    this.#queued += bytes.length;
+  }
+
+  /** An answer to a ping: in its place while the peer reads, the newest one only while it does not. */
+  pong(frame: Uint8Array): void {
+    if (this.blocked) this.#pong = frame;
+    else {
+      this.reserve(frame.length, false);
+      room.memory.set(frame, room.at);
+    }
+  }
+
+  /** Drops the oldest whole messages until `bytes` fit under `cap`; says how many went. */
+  dropOldest(bytes: number, cap: number): number {
+    let dropped = 0;
+    const kept: Piece[] = [];
+    for (const piece of this.#pieces) {
+      if (piece.droppable && this.#queued + bytes > cap) {
+        this.#queued -= piece.bytes.length;
+        dropped++;
+      } else kept.push(piece);
+    }
+    this.#pieces = kept;
+    return dropped;
+  }
+
+  /**
+   * All that is owed, in the order in which it must be written; empty when nothing is. With `lend` the shared memory is the writer's
+   * until `settle`, without it the writer gets a copy.
+   */
+  take(lend: boolean): Uint8Array[] {
+    const out: Uint8Array[] = [];
+    if (this.#pong !== undefined) {
+      out.push(this.#pong);
+      this.#pong = undefined;
+    }
+    for (const piece of this.#pieces) out.push(piece.bytes);
+    if (this.#pieces.length > 0) this.#pieces = [];
+    this.#queued = 0;
+    if (gatherer === this) {
+      gatherer = undefined;
+      if (gathered > 0) out.push(lend ? gather.subarray(0, gathered) : Buffer.from(gather.subarray(0, gathered)));
+      if (!lend) gathered = 0;
+    }
+    return out;
+  }
+
+  /** The writer is done with what `take` gave: `kept` when the socket still refers to it, which gives the shared buffer away. */
+  settle(kept: boolean): void {
+    if (gatherer !== undefined) return;
+    if (kept && gathered > 0) gather = Buffer.allocUnsafeSlow(GATHER);
+    gathered = 0;
+  }
+
+  /** Forgets everything: the socket is gone. */
+  clear(): void {
+    if (gatherer === this) {
+      gatherer = undefined;
+      gathered = 0;
+    }
+    this.#pieces = [];
+    this.#queued = 0;
+    this.#pong = undefined;
+  }
+
+  /** The shared buffer is full: its content becomes a piece of its own, the rest of this read goes the other way. */
+  #endGather(): void {
+    gatherer = undefined;
+    if (gathered === 0) return;
+    const bytes = gather.subarray(0, gathered);
+    gather = Buffer.allocUnsafeSlow(GATHER);
+    gathered = 0;
+    this.#pieces.push({ bytes, droppable: false, key: undefined });
+    this.#queued += bytes.length;
+  }
+
+  #replace(key: string, bytes: Uint8Array): boolean {
+    for (let i = this.#pieces.length - 1; i >= 0; i--) {
+      const piece = this.#pieces[i] as Piece;
+      if (piece.key !== key) continue;
+      this.#queued += bytes.length - piece.bytes.length;
+      this.#pieces[i] = { bytes, droppable: piece.droppable, key };
+      return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,48 @@
+// Pings of ours that wait for their Pong: each resolves with its round trip. RFC 6455 section 5.5.3: a Pong carries the data of the
+// ping it answers, and a peer may answer only the newest of several, so an answer settles the older ones too.
+import { WsdError } from '../fault.js';
+
+interface Waiting {
+  readonly name: string;
+  readonly at: number;
+  readonly resolve: (ms: number) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** More unanswered pings than this are a mistake of the caller or a dead peer. */
+const MOST = 1024;
+
+export class Pings {
+  #waiting: Waiting[] = [];
+  #number = 0;
+
+  /** Data for a ping of which the caller does not care. */
+  nextData(): Uint8Array {
+    return Buffer.from(`wsd${++this.#number}`, 'latin1');
+  }
+
+  wait(payload: Uint8Array, now: number): Promise<number> {
+    if (this.#waiting.length >= MOST)
+      return Promise.reject(new WsdError('WSD_PEER_SILENT', `${MOST} pings are unanswered`));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ name: nameOf(payload), at: now, resolve, reject });
+    });
+  }
+
+  /** False for a Pong that nobody asked for. */
+  answer(payload: Uint8Array, now: number): boolean {
+    const name = nameOf(payload);
+    const at = this.#waiting.findLastIndex((waiting) => waiting.name === name);
+    if (at < 0) return false;
+    for (const waiting of this.#waiting.splice(0, at + 1)) waiting.resolve(now - waiting.at);
+    return true;
+  }
+
+  /** No answer can come any more. */
+  end(cause: WsdError): void {
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(cause);
+  }
+}
+
+const nameOf = (payload: Uint8Array): string =>
+  Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('latin1');

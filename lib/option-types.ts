@@ -35,6 +35,7 @@ export interface ConnectionOptions {
   readonly highWater?: number | undefined;
   readonly maxBuffered?: number | undefined;
   readonly policy?: Policy | undefined;
+  readonly sharedReads?: boolean | undefined;
   readonly text?: 'string' | 'bytes' | undefined;
   readonly concurrency?: number | undefined;
   readonly rate?: Rate | undefined;

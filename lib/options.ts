@@ -60,6 +60,10 @@ const connection = {
     .enum(['close', 'drop-newest', 'drop-oldest'])
     .default('close')
     .describe('what becomes of a connection or message that would exceed maxBuffered'),
+  sharedReads: z
+    .boolean()
+    .default(true)
+    .describe('read into one buffer shared by all connections, where the runtime allows it'),
   text: z
     .enum(['string', 'bytes'])
     .default('string')
@@ -157,6 +161,7 @@ const settingsOf = (options: Parsed, threshold: number): ConnectionSettings => (
   maxBuffered: options.maxBuffered,
   policy: options.policy,
   threshold,
+  sharedReads: options.sharedReads,
   text: options.text,
   concurrency: options.concurrency,
   rate: options.rate,

@@ -3,7 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Interface } from 'node:readline';
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
-import type { Outcome } from '../index.js';
+import { closeName, type Outcome } from '../index.js';
 import type { Io } from './command.js';
 import { type Style, styleFor } from './style.js';
 import { count, escapeControl, hexDump, hexOf, milliseconds } from './terminal.js';
@@ -40,7 +40,7 @@ const closedText = (outcome: Outcome, style: Style): string => {
   const reason = outcome.reason === '' ? '' : ` "${escapeControl(outcome.reason)}"`;
   const how = outcome.clean ? style.green('closed') : style.red('closed uncleanly');
   const fault = outcome.fault === undefined ? '' : ` (${outcome.fault})`;
-  return `${how} ${outcome.code}${reason}, ${BY[outcome.initiator]}${fault}`;
+  return `${how} ${outcome.code} ${closeName(outcome.code)}${reason}, ${BY[outcome.initiator]}${fault}`;
 };
 
 const openedText = (facts: Opened, style: Style): string => {

@@ -2,7 +2,6 @@
 // text messages are lines of stdout. Exit code 0 after a clean close, 1 if it never opened or ended uncleanly, 2 usage, 130/143 by signal.
 
 import { createInterface, type Interface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, connect as dial, type Outcome, WsdError } from '../index.js';
 import { type Command, EXIT, type Io, UsageError } from './command.js';
 import { completeUrl, readClose, readConnectOptions, withoutQuery } from './connect-options.js';
@@ -142,11 +141,7 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   let interrupted: number | undefined;
   const interrupt = (code: number): void => {
     interrupted ??= code;
-    void connection.close(wish.code, wish.reason);
-    sleep(PATIENCE, undefined, { signal: over.signal }).then(
-      () => connection.terminate(),
-      () => undefined,
-    );
+    void connection.close(wish.code, wish.reason, PATIENCE);
   };
   const onSignal = (): void => interrupt(signalExit(io.signal));
   io.signal.addEventListener('abort', onSignal, { once: true });

@@ -1,13 +1,14 @@
-// Where `wsd serve` listens: flags → a place, and what went wrong there in one sentence. Certificates are tried before the port is
-// opened, so that a bad one is told at once and not by every client.
-import { createSecureContext } from 'node:tls';
-import type { ListenOptions } from '../index.js';
+// Where `wsd serve` listens: flags → a place, and what went wrong there in one sentence.
+import { lstat, unlink } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { connect, type ListenOptions } from '../index.js';
 import { CommandError, UsageError } from './command.js';
 import type { Flags } from './flags.js';
 import { readFileOrSay } from './read-file.js';
 
 export const readPlace = async (flags: Flags): Promise<ListenOptions> => {
-  const path = flags.text('unix');
+  const unix = flags.text('unix');
+  const path = unix === undefined ? undefined : resolve(unix);
   const port = flags.integer('port', 0, 65535);
   const host = flags.text('host');
   if (path !== undefined && (port !== undefined || host !== undefined)) {
@@ -20,28 +21,48 @@ export const readPlace = async (flags: Flags): Promise<ListenOptions> => {
   const where = path === undefined ? { host: host ?? '127.0.0.1', port: port ?? 8080 } : { path };
   if (certFile === undefined || keyFile === undefined) return where;
   const [cert, key] = await Promise.all([readFileOrSay(certFile), readFileOrSay(keyFile)]);
-  try {
-    createSecureContext({ cert, key });
-  } catch (error) {
-    throw new CommandError(`${certFile} and ${keyFile} are not usable for TLS: ${tlsReason(error)}`);
-  }
   return { ...where, tls: { cert, key } };
 };
 
+const PROBE_MS = 1000;
+
+/** Only a refused connection proves that nobody is there: whoever answers, in whatever protocol, is alive. */
+const isAlive = async (path: string): Promise<boolean> => {
+  try {
+    const url = `ws+unix:${path.split('/').map(encodeURIComponent).join('/')}`;
+    const connection = await connect(url, { timeout: PROBE_MS });
+    connection.terminate();
+    return true;
+  } catch (error) {
+    return ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code !== 'ECONNREFUSED';
+  }
+};
+
+/** A socket file that nobody listens on any more is removed; anything else is left alone. */
+export const clearStale = async (path: string): Promise<void> => {
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined) return;
+  if (!found.isSocket()) throw new CommandError(`${path} exists and is not a socket: it is left alone`);
+  if (await isAlive(path)) throw new CommandError(`another process listens on ${path}`);
+  await unlink(path);
+};
+
 /** The words of the TLS library mean nothing to most people. */
-const tlsReason = (error: unknown): string => {
+const tlsReason = (error: unknown): string | undefined => {
   const { code = '', message } = error as NodeJS.ErrnoException;
   if (code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH') return 'the key does not belong to the certificate';
-  if (code.includes('NO_START_LINE') || code.includes('UNSUPPORTED') || message.includes('DECODER')) {
+  if (/PEM|NO_START_LINE|DECODER|UNSUPPORTED|CANCELLED|BAD_PASSWORD/.test(code)) {
     return 'both must be PEM files, and the key must not have a passphrase';
   }
-  return message;
+  return code.startsWith('ERR_OSSL') ? message : undefined;
 };
 
 const place = (where: ListenOptions): string =>
   where.path === undefined ? `${where.host}:${where.port}` : `the socket ${where.path}`;
 
 export const listenFailure = (error: unknown, where: ListenOptions): CommandError => {
+  const tls = where.tls === undefined ? undefined : tlsReason(error);
+  if (tls !== undefined) return new CommandError(`the certificate and key are not usable: ${tls}`, { cause: error });
   const code = (error as NodeJS.ErrnoException).code ?? '';
   const say = (text: string): CommandError => new CommandError(text, { cause: error });
   switch (code) {
@@ -63,9 +84,6 @@ export const listenFailure = (error: unknown, where: ListenOptions): CommandErro
       return say(`the host name ${where.host} is unknown`);
     case 'ENOENT':
       return say(`cannot make the socket ${where.path}: its folder does not exist`);
-    case 'ENOTSOCK':
-    case 'EEXIST':
-      return say(`${where.path} exists and is not a socket: it is left alone`);
     default:
       return say(`cannot listen on ${place(where)}: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -1,6 +1,6 @@
 // What `wsd serve` tells while it runs, on stderr: one line an event for a person, or one JSON object a line for a machine. Peers
 // choose their paths and headers, so everything of theirs is escaped (a forged line or a colour must not reach the log).
-import type { Connection, Outcome } from '../index.js';
+import { type Connection, FAULTS, type Outcome, type Refused } from '../index.js';
 import type { Io } from './command.js';
 import { styleFor } from './style.js';
 import { count, escapeControl, milliseconds } from './terminal.js';
@@ -69,7 +69,7 @@ export class Tally {
   }
 }
 
-export const logOpened = (log: Log, connection: Connection): void => {
+export const logOpened = (log: Log, connection: Connection<undefined>): void => {
   const { id, remoteAddress, request, subprotocol, extensions } = connection;
   const words = [`#${id} opened by ${remoteAddress || 'a local peer'} at ${clip(request.path)}`];
   if (request.origin !== undefined) words.push(`origin ${clip(request.origin)}`);
@@ -103,14 +103,16 @@ export const logClosed = (log: Log, id: number, outcome: Outcome, tally: Tally, 
   });
 };
 
-export const logRefused = (
-  log: Log,
-  refused: { readonly code: string; readonly status: number; readonly remoteAddress: string },
-): void => {
-  const { code, status, remoteAddress } = refused;
-  log.write('warn', 'refuse', `refused ${remoteAddress || 'a local peer'}: ${status} ${code}`, {
+export const logRefused = (log: Log, refused: Refused): void => {
+  const { code, status, remoteAddress, path, detail } = refused;
+  const where = path === undefined ? '' : ` at ${clip(path)}`;
+  const why = detail === undefined ? '' : ` (${clip(detail)})`;
+  const text = `refused ${remoteAddress || 'a local peer'}${where}: ${status} ${FAULTS[code].phrase}${why}`;
+  log.write('warn', 'refuse', text, {
     remote: remoteAddress,
     status,
     code,
+    path: path === undefined ? undefined : clip(path),
+    detail: detail === undefined ? undefined : clip(detail),
   });
 };

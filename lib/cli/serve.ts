@@ -1,10 +1,17 @@
 // `wsd serve --echo`: a server in one line, for trying clients against. Prints its URL on stdout once it listens, talks on stderr.
 // The first SIGINT or SIGTERM drains and exits with 0; the second, which main.ts sees to, ends at once.
 import { pid } from 'node:process';
-import { type Connection, createServer, describeOptions, type Listening, type ServerOptions } from '../index.js';
+import {
+  type Connection,
+  createServer,
+  describeOptions,
+  type Listening,
+  type Server,
+  type ServerOptions,
+} from '../index.js';
 import { type Command, CommandError, EXIT, type Io, UsageError } from './command.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
-import { listenFailure, readPlace } from './serve-listen.js';
+import { clearStale, listenFailure, readPlace } from './serve-listen.js';
 import { createLog, LEVELS, type Log, logClosed, logOpened, logRefused, Tally } from './serve-log.js';
 import { styleFor } from './style.js';
 import { count } from './terminal.js';
@@ -117,7 +124,7 @@ const readOptions = (flags: Flags): ServerOptions => {
   };
 };
 
-const echo = (connection: Connection, log: Log): void => {
+const echo = (connection: Connection<undefined>, log: Log): void => {
   const tally = new Tally(performance.now());
   logOpened(log, connection);
   connection.on('message', (data, binary) => {
@@ -133,8 +140,8 @@ const echo = (connection: Connection, log: Log): void => {
 /** The URL to give to a client: with the path, where there is exactly one. */
 const urlOf = ({ url, port }: Listening, flags: Flags): string => {
   const [path, ...more] = flags.all('path');
-  const single = port !== undefined && path !== undefined && more.length === 0 && !path.includes('*');
-  return single ? url.replace(/\/$/, '') + path : url;
+  if (path === undefined || more.length > 0 || path.includes('*')) return url;
+  return port === undefined ? `${url}:${path}` : url + path;
 };
 
 const announce = (url: string, flags: Flags, io: Io): void => {
@@ -142,14 +149,13 @@ const announce = (url: string, flags: Flags, io: Io): void => {
   if (flags.has('json') || flags.has('quiet')) return;
   const style = styleFor(io.stderr, io.env);
   const insecure = flags.has('tls-cert') ? ' --insecure' : '';
-  const page = new URL(url.replace(/^ws(?=s?:)/, 'http'));
-  const lines = url.startsWith('ws+unix:')
-    ? [`curl -i --unix-socket ${flags.text('unix')} http://localhost/`]
-    : [
-        `wsd connect ${url}${insecure}`,
-        `open ${page.origin} and in the page's console:`,
-        `  ws = new WebSocket('${url}'); ws.onmessage = (e) => console.log(e.data); ws.onopen = () => ws.send('hello')`,
-      ];
+  const lines = [`wsd connect ${url}${insecure}`];
+  if (/^wss?:/.test(url)) {
+    lines.push(`open ${new URL(url.replace(/^ws/, 'http')).origin} and in the page's console:`);
+    lines.push(
+      `  ws = new WebSocket('${url}'); ws.onmessage = (e) => console.log(e.data); ws.onopen = () => ws.send('hello')`,
+    );
+  }
   lines.forEach((line, i) => {
     io.stderr.write(`${style.dim(`${i === 0 ? 'try:' : '    '} ${line}`)}\n`);
   });
@@ -161,6 +167,16 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 
+const create = (options: ServerOptions, log: Log): Server => {
+  try {
+    return createServer(options, (connection) => echo(connection, log));
+  } catch (error) {
+    // An option that the server refuses came from a flag.
+    if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message);
+    throw error;
+  }
+};
+
 const run = async (args: readonly string[], io: Io): Promise<number> => {
   const flags = parseFlags(FLAGS, args);
   if (flags.positionals.length > 0)
@@ -170,19 +186,12 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   const drain = flags.duration('drain') ?? DEFAULT_DRAIN;
   const where = await readPlace(flags);
   const log = createLog(io, level, flags.has('json'), () => new Date());
-  const options = readOptions(flags);
-  const server = ((): ReturnType<typeof createServer> => {
-    try {
-      return createServer(options, (connection) => echo(connection, log));
-    } catch (error) {
-      if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message);
-      throw error;
-    }
-  })();
+  const server = create(readOptions(flags), log);
   server.on('refused', (refused) => logRefused(log, refused));
   server.on('error', (error) => log.write('error', 'error', error.message, { message: error.message }));
   let listening: Listening;
   try {
+    if (where.path !== undefined) await clearStale(where.path);
     listening = await server.listen(where);
   } catch (error) {
     await server.close();

@@ -82,7 +82,8 @@ const requestText = (target: Target, key: string, offer: string | undefined): st
 
 /** undefined when the answer opens the connection. */
 export const judgeOpening = (head: Head, key: string): string | undefined => {
-  if (!head.start.startsWith('HTTP/1.1 101')) return `the answer was "${head.start.slice(0, 80)}"`;
+  const [version, status] = head.start.split(' ');
+  if (version !== 'HTTP/1.1' || status !== '101') return `the answer was "${head.start.slice(0, 80)}"`;
   if (valuesOf(head, 'upgrade').join().toLowerCase() !== 'websocket') return 'the answer has no Upgrade: websocket';
   if (!tokensOf(head, 'connection').includes('upgrade')) return 'the answer has no Connection: Upgrade';
   const accepts = valuesOf(head, 'sec-websocket-accept');

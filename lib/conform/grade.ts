@@ -48,11 +48,21 @@ const gradeClose = ({ test, peer }: Evidence): CloseGrade => {
 const expectedText = (e: Expected): string =>
   e.event === 'timeout' ? `the connection still open at ${e.tag}` : `${e.event} of ${brief(e.payload)}`;
 
+/** Plain ASCII as words, anything else as its first bytes in hexadecimal. */
+const look = (bytes: Uint8Array): string => {
+  const cut = bytes.length > 20;
+  const shown = bytes.subarray(0, 20);
+  if (shown.every((octet) => octet >= 32 && octet < 127)) {
+    return ` ('${Buffer.from(shown).toString('latin1')}'${cut ? '…' : ''})`;
+  }
+  return ` (x${headOf(bytes, 12)}${bytes.length > 12 ? '…' : ''})`;
+};
+
 const seenText = (s: Seen): string => {
   if (s.event === 'timeout') return `still open at ${s.tag ?? '?'}`;
   const bytes = s.payload ?? new Uint8Array(0);
-  const head = bytes.length === 0 ? '' : ` (${headOf(bytes, 12)}${bytes.length > 12 ? '…' : ''})`;
-  return `${s.event} of ${bytes.length} bytes${head}`;
+  const size = bytes.length === 0 ? 'no bytes' : `${bytes.length} byte${bytes.length === 1 ? '' : 's'}`;
+  return `${s.event} of ${size}${bytes.length === 0 ? '' : look(bytes)}`;
 };
 
 const list = (parts: readonly string[], none: string): string => {

@@ -4,5 +4,14 @@ export type { Behavior, Case, CaseResult, CloseGrade, Verdict, WireEntry } from 
 export { loadCatalogue } from './catalogue.js';
 export { type ClientListener, type ListenForClientsOptions, listenForClients } from './fuzz-client.js';
 export { runServerCases, type ServerCasesOptions, UnreachableError } from './fuzz-server.js';
+export { caseIds } from './names.js';
+export { writeHtml, writeJson, writeReport } from './report.js';
 export { hasPassed, type Report, summarize, type Tally, tally } from './result.js';
+export {
+  type ClientGrade,
+  type ClientRun,
+  type EchoConnection,
+  type RunClientOptions,
+  runClient,
+} from './run-client.js';
 export { isSelected, parsePatterns } from './select.js';

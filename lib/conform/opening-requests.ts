@@ -260,6 +260,8 @@ const ROWS: readonly Row[] = [
   ['After all of this the server still opens.', ask(), OPENS],
 ];
 
+export const openingIds = (): readonly string[] => ROWS.map((_, i) => `H.${i + 1}`);
+
 export const serverOpenings = (target: Target): readonly ServerOpening[] =>
   ROWS.map(([title, pieces, want, more], i) => ({
     id: `H.${i + 1}`,

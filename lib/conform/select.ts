@@ -23,11 +23,14 @@ export const matches = (pattern: string, id: string): boolean => {
   return p === pattern.length;
 };
 
-/** True for an id that some pattern takes (all, when only exclusions are given) and no exclusion takes away. */
+/** Read in order, the last pattern that fits decides; a list that begins by taking away begins with all. */
 export const isSelected = (patterns: readonly string[], id: string): boolean => {
-  const wanted = patterns.filter((p) => !p.startsWith('!'));
-  if (wanted.length > 0 && !wanted.some((p) => matches(p, id))) return false;
-  return !patterns.some((p) => p.startsWith('!') && matches(p.slice(1), id));
+  let selected = patterns[0]?.startsWith('!') ?? true;
+  for (const pattern of patterns) {
+    const away = pattern.startsWith('!');
+    if (matches(away ? pattern.slice(1) : pattern, id)) selected = !away;
+  }
+  return selected;
 };
 
 /** `6.*,7.1.*,!6.4.*` → its patterns. */

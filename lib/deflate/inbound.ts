@@ -7,7 +7,7 @@ import { constants } from 'node:zlib';
 import { type Fault, fault } from '../fault.js';
 import { History } from './history.js';
 import { Scratch } from './scratch.js';
-import { RATIO_FLOOR } from './settings.js';
+import { LARGEST, RATIO_FLOOR } from './settings.js';
 import { openInflate, type Step } from './step.js';
 
 export interface Inbound {
@@ -22,15 +22,15 @@ export interface Ceiling {
   readonly code: 'WSD_DEFLATE_SIZE' | 'WSD_DEFLATE_RATIO';
 }
 
-/** zlib counts in 32 bits. */
-const LARGEST = 0x7fffffff;
-
 export const ceilingOf = (size: number, limit: number, maxRatio: number): Ceiling => {
   const guard = maxRatio > 0 ? Math.max(RATIO_FLOOR, size * maxRatio) : Infinity;
   return guard < limit
-    ? { most: Math.min(guard, LARGEST), code: 'WSD_DEFLATE_RATIO' }
-    : { most: Math.min(limit, LARGEST), code: 'WSD_DEFLATE_SIZE' };
+    ? { most: whole(guard), code: 'WSD_DEFLATE_RATIO' }
+    : { most: whole(limit), code: 'WSD_DEFLATE_SIZE' };
 };
+
+/** What zlib can count; a limit that is not a number lets nothing through. */
+const whole = (limit: number): number => Math.floor(Math.max(0, Math.min(limit, LARGEST))) || 0;
 
 /**
  * Section 7.2.3.4 lets a message consist of several DEFLATE streams, one after the other. Each start costs about as much as half a
@@ -80,10 +80,11 @@ export class SteppedInbound implements Inbound {
     let room = scratch.take(Math.min(most + 1, bytes.length * 4));
     let made = 0;
     let streams = streamsAllowed(bytes.length);
-    for (let at = 0; ; at = bytes.length - step.inputLeft) {
+    for (let at = 0; ; ) {
       const end = Math.min(room.length, most + 1);
       if (!step.write(Z_SYNC_FLUSH, bytes, at, room, made, end)) return this.#drop(lent, fault('WSD_DEFLATE_DATA'));
       made = end - step.roomLeft;
+      at = bytes.length - step.inputLeft;
       if (made > most) return this.#drop(lent, fault(code));
       if (step.roomLeft === 0) room = scratch.grow(room, made, most + 1);
       else if (step.inputLeft === 0) break;

@@ -94,7 +94,8 @@ export const explainFrames = (bytes: Uint8Array, options: ExplainOptions = {}): 
     const size = h.size + h.length;
     const end = Math.min(bytes.length, offset + size);
     const complete = end === offset + size;
-    const payload = bytes.slice(offset + h.size, end);
+    // A copy by the constructor: slice() of a Buffer would be a view, and unmasking would change the caller's bytes.
+    const payload = new Uint8Array(bytes.subarray(offset + h.size, end));
     if (h.masked) mask(payload, h.maskKey);
     const notes: string[] = [];
     // Section 5.5.1: after sending a Close frame an endpoint sends no more data frames.

@@ -254,9 +254,10 @@ export class HeadParser {
       if (byte === LF) return 'WSD_HTTP_LINE_END';
       if (this.#space === 0 && (byte !== SP || i === this.#first)) return 'WSD_HTTP_NOT_HTTP';
       if (byte !== SP && this.#space2 === 0) return 'WSD_HTTP_TARGET';
-      if (byte !== SP || this.#space2 > 0 || i === this.#space + 1) return 'WSD_HTTP_REQUEST_LINE';
+      if (byte !== SP || this.#space2 > 0) return 'WSD_HTTP_REQUEST_LINE';
       if (this.#space === 0) this.#space = i;
-      else this.#space2 = i;
+      else if (i > this.#space + 1) this.#space2 = i;
+      else return 'WSD_HTTP_REQUEST_LINE';
       i++;
     }
   }

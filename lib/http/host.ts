@@ -13,7 +13,7 @@ export interface Host {
 
 const NAME_LIMIT = 255;
 
-/** 1 to 65535, or undefined. Leading zeros are legal in a URI, the loop ends at the first digit too many. */
+/** 1 to 65535, or undefined. Leading zeros are legal in a URI. */
 const parsePort = (text: string, from: number): number | undefined => {
   let port = 0;
   for (let i = from; i < text.length; i++) {
@@ -119,6 +119,8 @@ const isName = (name: string): boolean => {
  * undefined. An empty port (`host:`) counts as not written (RFC 3986 section 3.2.3).
  */
 export const parseHost = (value: string, secure?: boolean): Host | undefined => {
+  // A port of more digits than five is all zeros in front: nobody writes that.
+  if (value.length > NAME_LIMIT + 6) return undefined;
   let end: number;
   let name: string | undefined;
   if (value.startsWith('[')) {

@@ -12,8 +12,8 @@ export interface Target {
   readonly path: string;
   /** Without the `?`, as it came; empty when there is none. */
   readonly query: string;
-  /** Host and port of an absolute-form target. They must agree with the Host header. */
-  readonly authority: string | undefined;
+  /** Host and port of an absolute-form target, which must agree with the Host header, and whether its scheme is secure. */
+  readonly authority: { readonly text: string; readonly secure: boolean } | undefined;
 }
 
 const SLASH = 0x2f;
@@ -69,24 +69,24 @@ const normalisePath = (text: string): string | Fault => {
   return copied === 0 ? text : path + text.slice(copied);
 };
 
-/** The length of `http://`, `https://`, `ws://` or `wss://` in front, 0 when there is none. */
-const schemeLength = (target: string): number => {
-  for (const scheme of ['http://', 'https://', 'ws://', 'wss://']) {
-    if (matchesAt(target, 0, scheme)) return scheme.length;
-  }
-  return 0;
-};
+const SCHEMES = [
+  { prefix: 'http://', secure: false },
+  { prefix: 'https://', secure: true },
+  { prefix: 'ws://', secure: false },
+  { prefix: 'wss://', secure: true },
+] as const;
 
 export const parseTarget = (target: string): Target | Fault => {
   let start = 0;
-  let authority: string | undefined;
+  let authority: Target['authority'];
   if (target.charCodeAt(0) !== SLASH) {
     // RFC 9112 section 3.2.2: a server must take the absolute-form too. `*` and authority-form name no resource of ours.
-    start = schemeLength(target);
-    if (start === 0) return refuse('neither a path nor an absolute URI');
+    const scheme = SCHEMES.find(({ prefix }) => matchesAt(target, 0, prefix));
+    if (scheme === undefined) return refuse('neither a path nor an absolute URI');
+    start = scheme.prefix.length;
     let end = start;
     while (end < target.length && target.charCodeAt(end) !== SLASH && target.charCodeAt(end) !== QUESTION) end++;
-    authority = target.slice(start, end);
+    authority = { text: target.slice(start, end), secure: scheme.secure };
     start = end;
   }
   const mark = target.indexOf('?', start);

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { Link, Wire } from '../websocket/link.js';
 import { now } from './clock.js';
+import { type Receiver, readInto } from './reader.js';
 import { arm, disarm, type Timed } from './wheel.js';
 
 const DRIVER: unique symbol = Symbol('driver');
@@ -18,9 +19,6 @@ const flushWoken = (): void => {
 };
 
 // Listeners are shared and find their driver on the socket, so that a connection has no closures of its own.
-function onData(this: Driven, chunk: Buffer): void {
-  this[DRIVER]?.read(chunk);
-}
 function onEnd(this: Driven): void {
   this[DRIVER]?.ended();
 }
@@ -31,7 +29,7 @@ function onClose(this: Driven, failed: boolean): void {
   this[DRIVER]?.closed(failed);
 }
 
-export class Driver implements Wire, Timed {
+export class Driver implements Wire, Timed, Receiver {
   slot = 0;
   readonly #socket: Driven;
   readonly #lends: boolean;
@@ -51,7 +49,8 @@ export class Driver implements Wire, Timed {
   start(link: Link, head: Uint8Array): void {
     this.#link = link;
     const socket = this.#socket;
-    socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+    readInto(socket, this, link.settings.sharedReads);
+    socket.on('end', onEnd).on('error', onError).on('close', onClose);
     arm(this);
     if (head.length > 0) this.read(Buffer.from(head));
     if (socket.destroyed) this.closed(false);

@@ -6,6 +6,7 @@ import { type Fault, type FaultCode, fault, statusOf } from '../fault.js';
 import { HeadParser, type RequestHead } from '../http/head.js';
 import { type Response, refusal, writeResponse } from '../http/response.js';
 import { now } from '../net/clock.js';
+import { type Receiver, readInto } from '../net/reader.js';
 import { arm, disarm, type Timed } from '../net/wheel.js';
 import type { Admit, OpeningRequest, Refusal } from '../option-types.js';
 import { judgeRequest, type PlainRequestHead, type UpgradeRequest, writeAccept } from '../websocket/opening-server.js';
@@ -61,7 +62,7 @@ export interface PlainRequest {
   }): void;
 }
 
-export class Arrival implements Timed {
+export class Arrival implements Timed, Receiver {
   slot = 0;
   readonly #host: Host;
   readonly #socket: Socket;
@@ -91,9 +92,9 @@ export class Arrival implements Timed {
   }
 
   /** Reads the request from the socket; `head`: bytes that were read before. */
-  read(head: Uint8Array): void {
+  start(head: Uint8Array): void {
     this.#listen();
-    if (head.length > 0) this.#receive(head);
+    if (head.length > 0) this.read(head);
   }
 
   /** The request was read by somebody else, as http.Server does. */
@@ -123,16 +124,15 @@ export class Arrival implements Timed {
   // ---- the socket
 
   #listen(): void {
-    this.#socket.on('data', this.#onData).on('error', ignore).on('close', this.#onClose).on('end', this.#onEnd);
+    readInto(this.#socket, this, this.#host.door.options.settings.sharedReads);
+    this.#socket.on('error', ignore).on('close', this.#onClose).on('end', this.#onEnd);
     arm(this);
   }
 
   #release(): void {
-    this.#socket.off('data', this.#onData).off('close', this.#onClose).off('end', this.#onEnd).off('error', ignore);
+    this.#socket.off('close', this.#onClose).off('end', this.#onEnd).off('error', ignore);
     disarm(this);
   }
-
-  readonly #onData = (chunk: Uint8Array): void => this.#receive(chunk);
 
   readonly #onEnd = (): void => {
     // The client left before it had its answer; nobody reads one.
@@ -147,7 +147,7 @@ export class Arrival implements Timed {
     this.#host.left(this);
   };
 
-  #receive(chunk: Uint8Array): void {
+  read(chunk: Uint8Array): void {
     if (this.#stage === 'answered') return;
     if (this.#stage === 'asking') return this.#keep(chunk);
     let bytes = chunk;

@@ -163,7 +163,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
 
   /** Takes over a socket whose request nobody has read yet; `head`: bytes of it that were read. */
   adopt(socket: Socket, head: Uint8Array = new Uint8Array(0)): void {
-    this.#admit(socket)?.(socket, 'encrypted' in socket).read(head);
+    this.#admit(socket)?.(socket, 'encrypted' in socket).start(head);
   }
 
   /** Sends to all: encoded once, compressed once for each set of parameters. Returns how many took it. */
@@ -205,7 +205,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     return {
       admit: (raw) => {
         const arrived = this.#admit(raw);
-        return arrived === undefined ? undefined : (socket, secure) => arrived(socket, secure).read(NOTHING);
+        return arrived === undefined ? undefined : (socket, secure) => arrived(socket, secure).start(NOTHING);
       },
       failed: (error) => this.#report(error),
     };

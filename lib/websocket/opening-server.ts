@@ -10,7 +10,7 @@ import { type Extension, parseExtensions } from '../http/extensions.js';
 import { writeField } from '../http/fields.js';
 import type { RequestHead } from '../http/head.js';
 import { type Host, parseHost } from '../http/host.js';
-import { parseTarget } from '../http/target.js';
+import { parseTarget, type Target } from '../http/target.js';
 import { hasToken, isToken, parseTokenList } from '../http/tokens.js';
 import { acceptKey, isKey } from './accept.js';
 import { writeOwnField } from './opening-field.js';
@@ -42,16 +42,15 @@ const single = (head: RequestHead, name: string): string | undefined | Fault =>
   head.fields.count(name) > 1 ? fault('WSD_HTTP_DUPLICATE', name) : head.fields.get(name);
 
 /** RFC 9112 section 3.2: one Host, valid; 3.2.2: an absolute-form target carries the same one, and must not differ. */
-const judgeHost = (head: RequestHead, target: string | undefined): Host | Fault => {
-  const { fields } = head;
-  const host = fields.count('host') === 1 ? parseHost(fields.get('host') ?? '') : undefined;
+const judgeHost = (head: RequestHead, authority: Target['authority']): Host | Fault => {
+  const value = head.fields.count('host') === 1 ? (head.fields.get('host') ?? '') : '';
+  const host = parseHost(value);
   if (host === undefined) return fault('WSD_HTTP_HOST');
-  if (target === undefined) return host;
-  const named = parseHost(target);
+  if (authority === undefined) return host;
+  const named = parseHost(authority.text, authority.secure);
   // The RFC would have the Host header ignored. A difference means that somebody routed by the other one: refuse it.
-  return named?.name === host.name && named.port === host.port
-    ? host
-    : fault('WSD_HTTP_HOST', 'differs from the target');
+  const same = named?.name === host.name && named.port === parseHost(value, authority.secure)?.port;
+  return same ? host : fault('WSD_HTTP_HOST', 'differs from the target');
 };
 
 const judgeProtocols = (head: RequestHead): string[] | Fault => {

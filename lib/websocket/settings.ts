@@ -24,6 +24,8 @@ export interface ConnectionSettings {
   readonly policy: Policy;
   /** Messages of at least this many bytes are compressed when deflate was agreed. */
   readonly threshold: number;
+  /** Read into one buffer that all connections share, where the runtime allows it. */
+  readonly sharedReads: boolean;
   /** Text arrives as a string, or as its UTF-8 bytes. */
   readonly text: 'string' | 'bytes';
   /** How many messages of one connection may be in asynchronous handlers at once. */

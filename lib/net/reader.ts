@@ -1,0 +1,84 @@
+// How bytes come from a socket to their receiver. The fast way: all sockets read into one buffer, without a fresh piece of memory, a
+// stream event and a Buffer for each read. Node documents this for sockets one opens (`onread`); for accepted ones it takes parts of
+// net.Socket that are not documented, so they are looked for once, at load, and where anything is missing the plain 'data' event
+// does the same. A chunk is the receiver's until its call returns. Everything undocumented about reading is in this file.
+import { Socket } from 'node:net';
+import { SHARED_SIZE, simd } from '../frame/simd.js';
+
+export interface Receiver {
+  read(chunk: Buffer): void;
+}
+
+const RECEIVER: unique symbol = Symbol('receiver');
+type Read = Socket & { [RECEIVER]?: Receiver };
+
+/** The one read buffer, in the memory where unmasking is fastest. */
+const shared = simd === undefined ? Buffer.allocUnsafeSlow(SHARED_SIZE) : Buffer.from(simd.memory, 0, SHARED_SIZE);
+
+interface Parts {
+  readonly buffer: symbol;
+  readonly callback: symbol;
+  readonly generator: symbol;
+}
+
+/** The fields in which net.Socket keeps its `onread`, found on a socket that has one. */
+const find = (): Parts | undefined => {
+  const onread = { buffer: new Uint8Array(1), callback: () => true };
+  const probe = new Socket({ onread } as ConstructorParameters<typeof Socket>[0]);
+  const symbols = Object.getOwnPropertySymbols(probe);
+  probe.destroy();
+  const named = (name: string): symbol | undefined => symbols.find((symbol) => symbol.description === name);
+  const [buffer, callback, generator] = [named('kBuffer'), named('kBufferCb'), named('kBufferGen')];
+  return buffer === undefined || callback === undefined || generator === undefined
+    ? undefined
+    : { buffer, callback, generator };
+};
+
+const parts = find();
+
+/** Shared by all sockets; Node calls it with the socket as `this`. */
+function onRead(this: Read, size: number): boolean {
+  this[RECEIVER]?.read(shared.subarray(0, size));
+  return true;
+}
+
+function onData(this: Read, chunk: Buffer): void {
+  this[RECEIVER]?.read(chunk);
+}
+
+interface Handle {
+  useUserBuffer?: (buffer: Uint8Array) => void;
+}
+
+/** Whether this runtime lets accepted sockets share a read buffer. */
+export const canShare: boolean = parts !== undefined;
+
+/** From now on what arrives goes to `receiver`; called again, to the next one. `share`: by the shared buffer, where possible. */
+export const readInto = (socket: Socket, receiver: Receiver, share: boolean): void => {
+  const read: Read = socket;
+  const first = read[RECEIVER] === undefined;
+  read[RECEIVER] = receiver;
+  if (!first) return;
+  if (share && parts !== undefined && socket.constructor === Socket) {
+    const fields = socket as unknown as Record<symbol, unknown> & { readonly _handle?: Handle | null };
+    const handle = fields._handle;
+    if (typeof handle?.useUserBuffer === 'function' && fields[parts.buffer] === null && socket.readableLength === 0) {
+      fields[parts.buffer] = shared;
+      fields[parts.callback] = onRead;
+      fields[parts.generator] = null;
+      handle.useUserBuffer(shared);
+      socket.resume();
+      return;
+    }
+  }
+  socket.on('data', onData);
+};
+
+/** Nobody receives any more; what arrives is thrown away. */
+export const readNothing = (socket: Socket): void => {
+  const read: Read = socket;
+  if (read[RECEIVER] === undefined) socket.resume();
+  else read[RECEIVER] = NOBODY;
+};
+
+const NOBODY: Receiver = { read: () => {} };

@@ -1,0 +1,23 @@
+// The server that the benchmarks measure: echoes; sends a message that starts with B to every connection; drops one that starts with S.
+// PORT and PMD (0: no deflate, noctx, ctx) come from the environment. TEXT=bytes asks for text without decoding it.
+import { createServer } from '../../lib/server/server.js';
+
+const pmd = process.env['PMD'] ?? '0';
+const server = createServer({
+  text: process.env['TEXT'] === 'string' ? 'string' : 'bytes',
+  deflate: pmd === '0' ? false : { threshold: 0, contextTakeover: pmd === 'ctx' },
+  // The load generator is no page and names an origin of its own.
+  origins: 'any',
+  hosts: 'any',
+});
+
+server.on('connection', (connection) => {
+  connection.on('message', (data, binary) => {
+    const first = typeof data === 'string' ? data.charCodeAt(0) : data[0];
+    if (first === 0x42) server.broadcast(data, { binary });
+    else if (first !== 0x53) connection.send(data, { binary });
+  });
+});
+
+const { url } = await server.listen({ port: Number(process.env['PORT'] ?? 0), host: '127.0.0.1' });
+process.stdout.write(`${url}\n`);

@@ -37,6 +37,7 @@ export interface ConnectionOptions {
   readonly policy?: Policy | undefined;
   readonly sharedReads?: boolean | undefined;
   readonly text?: 'string' | 'bytes' | undefined;
+  readonly lend?: boolean | undefined;
   readonly concurrency?: number | undefined;
   readonly rate?: Rate | undefined;
   readonly deflate?: boolean | DeflateOptions | undefined;

@@ -68,6 +68,10 @@ const connection = {
     .enum(['string', 'bytes'])
     .default('string')
     .describe('whether text messages arrive as strings or as their UTF-8 bytes'),
+  lend: z
+    .boolean()
+    .default(false)
+    .describe("bytes given to a 'message' listener are only good until it returns: saves a copy"),
   concurrency: count(1, 'how many messages of a connection may be in asynchronous handlers at once').default(1),
   rate: rate.optional().describe('messages and control frames a peer may send: {perSecond, burst}; then 1008'),
   deflate: z.union([z.boolean(), deflate]).default(false).describe('permessage-deflate: true, or its settings'),
@@ -163,6 +167,7 @@ const settingsOf = (options: Parsed, threshold: number): ConnectionSettings => (
   threshold,
   sharedReads: options.sharedReads,
   text: options.text,
+  lend: options.lend,
   concurrency: options.concurrency,
   rate: options.rate,
 });

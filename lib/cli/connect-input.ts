@@ -16,13 +16,12 @@ export type Input =
 
 const WORDS: readonly string[] = ['/ping', '/close', '/hex', '/file', '/help', '/quit'];
 
-export const TYPED_HELP: readonly string[] = [
-  'a line           goes out as a text message; a line that begins with / as //',
-  '/ping [DATA]     ping, and tell the round-trip time',
-  '/hex 00 ff       a binary message',
-  '/file PATH       the file as a message: text if it is UTF-8, else binary',
-  '/close [CODE [REASON]]   close with code and reason (1000); Ctrl-D does too',
-];
+export const TYPED_HELP: string = `a line                   goes out as a text message; write // for a line that begins with /
+/ping [DATA]             ping, and tell the round-trip time
+/hex 00 ff               a binary message
+/file PATH               the file as a message: text if it is UTF-8, else binary
+/close [CODE [REASON]]   close with this (1000); Ctrl-D does so too
+/help                    this list`;
 
 export const parseTyped = (line: string): Input => {
   if (!line.startsWith('/')) return { kind: 'text', text: line };

@@ -18,7 +18,7 @@ export interface Screen {
   opened(facts: Opened): void;
   received(data: string | Uint8Array): void;
   pong(ms: number): void;
-  /** An aside that nobody but a person needs. */
+  /** An aside that nobody but a person needs; lines of it are ours, so a peer's text is escaped before. */
   say(text: string): void;
   closed(outcome: Outcome): void;
 }
@@ -64,7 +64,8 @@ export const pipeScreen = (io: Io, settings: ScreenSettings): Screen => {
       // A copy: what is handed to a listener may be reused once it returns, and a stream keeps what it cannot write at once.
       else io.stdout.write(Uint8Array.from(data));
     },
-    pong: (ms) => talk(`${style.dim('pong')} ${milliseconds(ms)}`),
+    // whoever asks for pings wants to see them, quiet or not
+    pong: (ms) => void io.stderr.write(`${style.dim('pong')} ${milliseconds(ms)}\n`),
     say: talk,
     closed: (outcome) => talk(closedText(outcome, style)),
   };
@@ -113,7 +114,7 @@ export const terminalScreen = (
     line?.prompt(true);
   };
   const aside = (text: string): void => {
-    if (!settings.quiet) print(style.dim('·'), [text]);
+    if (!settings.quiet) print(style.dim('·'), text.split('\n'));
   };
   return {
     opened: (facts) => aside(`${openedText(facts, style)}  ${style.dim('/help for help, Ctrl-D to close')}`),
@@ -125,7 +126,7 @@ export const terminalScreen = (
         print(mark, [style.dim(`${kind}, ${count(data.length, 'byte')}`), ...hexDump(data, style)]);
       }
     },
-    pong: (ms) => aside(`${style.dim('pong')} ${milliseconds(ms)}`),
+    pong: (ms) => print(style.dim('·'), [`${style.dim('pong')} ${milliseconds(ms)}`]),
     say: aside,
     closed: (outcome) => aside(closedText(outcome, style)),
   };

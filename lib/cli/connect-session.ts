@@ -92,7 +92,7 @@ export const converse = (session: Session, line: Interface, interrupted: () => v
         close(input.wish);
         break;
       case 'help':
-        for (const text of TYPED_HELP) screen.say(text);
+        screen.say(TYPED_HELP);
         break;
       case 'wrong':
         screen.say(styleFor(io.stdout, io.env).yellow(input.why));

@@ -147,10 +147,14 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   io.signal.addEventListener('abort', onSignal, { once: true });
 
   screen.opened({ url: withoutQuery(url), subprotocol: connection.subprotocol, extensions: connection.extensions });
+  let answered = false;
   connection.on('message', (data) => {
+    // What comes while the closing handshake is under way is no first answer.
+    if (answered) return;
+    answered = flags.has('once');
     session.lastActivity = performance.now();
     screen.received(data);
-    if (flags.has('once')) void connection.close(wish.code, wish.reason);
+    if (answered) void connection.close(wish.code, wish.reason);
   });
   if (flags.has('verbose')) connection.on('ping', () => screen.say('the server pings'));
   for (const bytes of files) background(sendWhole(bytes, flags.has('binary'), connection));

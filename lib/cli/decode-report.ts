@@ -65,14 +65,9 @@ export const reportFrame = (frame: ExplainedFrame, style: Style, limit: number):
       line('cut', style.yellow(`${count(frame.payload.length, 'byte')} of ${bytesText(frame.length)} are here`), style),
     );
   }
-  for (const fault of frame.faults) {
-    lines.push(
-      line(
-        'fault',
-        `${style.red(`${fault.code}: ${fault.phrase}`)} (${fault.section}; a receiver closes with ${fault.close})`,
-        style,
-      ),
-    );
+  for (const { code, phrase, section, close } of frame.faults) {
+    lines.push(line('fault', style.red(`${code}: ${phrase}`), style));
+    lines.push(line('', style.dim(`${section}; a receiver closes with ${close}`), style));
   }
   for (const note of frame.notes) lines.push(line('note', escapeControl(note), style));
   return lines;

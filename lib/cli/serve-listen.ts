@@ -1,10 +1,14 @@
 // Where `wsd serve` listens: flags → a place, and what went wrong there in one sentence.
-import { lstat, unlink } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { lstat, stat, unlink } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { platform } from 'node:process';
 import { connect, type ListenOptions } from '../index.js';
 import { CommandError, UsageError } from './command.js';
 import type { Flags } from './flags.js';
 import { readFileOrSay } from './read-file.js';
+
+/** What fits into sockaddr_un, with its NUL. */
+const LONGEST_PATH = platform === 'linux' ? 107 : 103;
 
 export const readPlace = async (flags: Flags): Promise<ListenOptions> => {
   const unix = flags.text('unix');
@@ -13,6 +17,12 @@ export const readPlace = async (flags: Flags): Promise<ListenOptions> => {
   const host = flags.text('host');
   if (path !== undefined && (port !== undefined || host !== undefined)) {
     throw new UsageError('--unix excludes --host and --port');
+  }
+  // A longer one would be cut off in silence, and the socket would appear under another name.
+  if (path !== undefined && Buffer.byteLength(path) > LONGEST_PATH) {
+    throw new UsageError(
+      `--unix: a path of ${Buffer.byteLength(path)} bytes is too long for a socket, ${LONGEST_PATH} fit`,
+    );
   }
   const certFile = flags.text('tls-cert');
   const keyFile = flags.text('tls-key');
@@ -38,10 +48,16 @@ const isAlive = async (path: string): Promise<boolean> => {
   }
 };
 
-/** A socket file that nobody listens on any more is removed; anything else is left alone. */
+/** Makes room for a socket: one that nobody listens on any more is removed; anything else is left alone. */
 export const clearStale = async (path: string): Promise<void> => {
   const found = await lstat(path).catch(() => undefined);
-  if (found === undefined) return;
+  if (found === undefined) {
+    // The runtime reports a missing folder as a missing permission.
+    const folder = await stat(dirname(path)).catch(() => undefined);
+    if (folder?.isDirectory() !== true)
+      throw new CommandError(`cannot make the socket ${path}: its folder does not exist`);
+    return;
+  }
   if (!found.isSocket()) throw new CommandError(`${path} exists and is not a socket: it is left alone`);
   if (await isAlive(path)) throw new CommandError(`another process listens on ${path}`);
   await unlink(path);
@@ -82,8 +98,6 @@ export const listenFailure = (error: unknown, where: ListenOptions): CommandErro
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return say(`the host name ${where.host} is unknown`);
-    case 'ENOENT':
-      return say(`cannot make the socket ${where.path}: its folder does not exist`);
     default:
       return say(`cannot listen on ${place(where)}: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -14,7 +14,8 @@ import { open } from './open.js';
  * the client's certificate do not follow to another origin.
  */
 export const connect = async (url: string | URL, options: ClientOptions = {}): Promise<Connection<undefined>> => {
-  if (typeof url !== 'string' && !(url instanceof URL)) throw new TypeError('connect: the URL must be a string or a URL');
+  if (typeof url !== 'string' && !(url instanceof URL))
+    throw new TypeError('connect: the URL must be a string or a URL');
   const { connection } = await open(url, resolveClient(options));
   return connection;
 };

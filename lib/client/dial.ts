@@ -2,7 +2,7 @@
 // node:net (RFC 8305). Certificates are verified unless the caller says otherwise, whatever the environment says.
 // Knows no HTTP. RFC 6066 section 3 (server name), RFC 7301 (ALPN).
 import { connect, isIP, type Socket } from 'node:net';
-import { type ConnectionOptions as TlsOptions, connect as startTls } from 'node:tls';
+import { connect as startTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 import { type FaultCode, WsdError } from '../fault.js';
 import type { Attempt } from './attempt.js';
 import { readable } from './readable.js';
@@ -30,13 +30,7 @@ export const dial = (attempt: Attempt, place: Place, who = ''): Promise<Socket> 
 };
 
 /** TLS over a socket that is connected, and nothing was read from it. */
-export const secure = (
-  attempt: Attempt,
-  raw: Socket,
-  host: string,
-  options: TlsOptions,
-  who = '',
-): Promise<Socket> => {
+export const secure = (attempt: Attempt, raw: Socket, host: string, options: TlsOptions, who = ''): Promise<Socket> => {
   attempt.stage = `during the TLS handshake${who === '' ? '' : ' with the proxy'}`;
   return attempt.wait<Socket>((done, fail) => {
     const name = host.endsWith('.') ? host.slice(0, -1) : host;

@@ -16,7 +16,7 @@ import { Attempt } from './attempt.js';
 import { type Destination, isSameOrigin, originOf, parseDestination, resolveLocation } from './destination.js';
 import { dial, secure } from './dial.js';
 import { exchange } from './exchange.js';
-import { type Proxy, parseProxy, tunnel } from './proxy.js';
+import { type HttpProxy, parseProxy, tunnel } from './proxy.js';
 import { readable } from './readable.js';
 import { readRefusal } from './refusal.js';
 
@@ -32,7 +32,9 @@ interface Own {
 }
 
 type Options = Resolved<ClientRest>;
-type Answered = { readonly kind: 'open'; readonly opened: Opened } | { readonly kind: 'moved'; readonly to: Destination };
+type Answered =
+  | { readonly kind: 'open'; readonly opened: Opened }
+  | { readonly kind: 'moved'; readonly to: Destination };
 
 let ids = 0;
 
@@ -64,7 +66,7 @@ const ask = async (
   attempt: Attempt,
   at: Destination,
   own: Own,
-  proxy: Proxy | undefined,
+  proxy: HttpProxy | undefined,
   options: Options,
   redirects: number,
 ): Promise<Answered> => {
@@ -98,7 +100,7 @@ const reach = async (
   attempt: Attempt,
   { uri, socketPath }: Destination,
   tls: TlsOptions,
-  proxy: Proxy | undefined,
+  proxy: HttpProxy | undefined,
   { rest }: Options,
 ): Promise<Socket> => {
   const raw =

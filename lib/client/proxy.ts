@@ -11,7 +11,7 @@ import { dial, secure } from './dial.js';
 import { exchange } from './exchange.js';
 import { readable } from './readable.js';
 
-export interface Proxy {
+export interface HttpProxy {
   readonly secure: boolean;
   readonly host: string;
   readonly port: number;
@@ -22,7 +22,7 @@ const WHO = 'the proxy: ';
 const MOST_REASON = 100;
 
 /** Throws a TypeError that repeats nothing of the URL. */
-export const parseProxy = (text: string): Proxy => {
+export const parseProxy = (text: string): HttpProxy => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '')
     throw new TypeError('connect: proxy: it must be an http:// or https:// URL');
@@ -50,7 +50,7 @@ export const authorizationOf = (url: URL): string | undefined => {
 /** Of the caller's TLS options the proxy gets only the authorities: keys, and a waived verification, are meant for the server. */
 export const tunnel = async (
   attempt: Attempt,
-  proxy: Proxy,
+  proxy: HttpProxy,
   uri: WsUri,
   limits: HeadLimits,
   tls: TlsOptions,

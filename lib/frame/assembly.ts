@@ -6,6 +6,11 @@ const SMALLEST = 4096;
 const GROWTH = 8;
 const NOTHING = Buffer.alloc(0);
 
+/** One piece of memory that was lent and came back, kept for whoever needs such a piece next. */
+const SPARE_FROM = 16 * 1024;
+const SPARE_TO = 2 * 1024 * 1024;
+let spare: Buffer | undefined;
+
 export class Assembly {
   #room: Buffer = NOTHING;
   #size = 0;
@@ -34,6 +39,13 @@ export class Assembly {
     return whole;
   }
 
+  /** Gives memory back that `take` gave: the next message need not fetch fresh pages. */
+  static recycle(bytes: Buffer): void {
+    const size = bytes.buffer.byteLength;
+    if (size > SPARE_TO || size <= (spare?.length ?? SPARE_FROM)) return;
+    spare = Buffer.from(bytes.buffer as ArrayBuffer, 0, size);
+  }
+
   clear(): void {
     this.#room = NOTHING;
     this.#size = 0;
@@ -41,7 +53,11 @@ export class Assembly {
 
   #grow(size: number, expected: number): void {
     const wanted = Math.max(size, Math.min(expected, Math.max(size * GROWTH, SMALLEST)));
-    const room = Buffer.allocUnsafeSlow(wanted);
+    let room: Buffer;
+    if (spare !== undefined && spare.length >= wanted) {
+      room = spare;
+      spare = undefined;
+    } else room = Buffer.allocUnsafeSlow(wanted);
     if (this.#size > 0) this.#room.copy(room, 0, 0, this.#size);
     this.#room = room;
   }

@@ -63,6 +63,11 @@ export class Driver implements Wire, Timed, Receiver {
     return now();
   }
 
+  flush(): void {
+    const link = this.#link;
+    if (link !== undefined && !this.#gone && !this.#finished && !link.machine.outbox.blocked) this.#write(link);
+  }
+
   wake(): void {
     if (this.#awake || this.#gone) return;
     this.#awake = true;

@@ -2,6 +2,7 @@
 // (the first one is never lost), until the consumer is not paused, and until fewer than `concurrency` handlers are at work. When
 // much waits, the machine is held, so what waits is bounded. Knows no frames and owns no clock.
 import { KIND, type Kind } from './machine.js';
+import type { ConnectionSettings } from './settings.js';
 
 export type Message = string | Uint8Array;
 
@@ -31,6 +32,7 @@ export class Inbox {
   readonly #port: InboxPort;
   readonly #concurrency: number;
   readonly #asBytes: boolean;
+  readonly #lend: boolean;
   #queue: (Waiting | undefined)[] | undefined;
   #head = 0;
   #size = 0; // string and byte lengths in the queue
@@ -42,10 +44,11 @@ export class Inbox {
   #whenEmpty: (() => void) | undefined;
   #ended = false;
 
-  constructor(port: InboxPort, concurrency: number, asBytes: boolean) {
+  constructor(port: InboxPort, settings: Pick<ConnectionSettings, 'concurrency' | 'text' | 'lend'>) {
     this.#port = port;
-    this.#concurrency = concurrency;
-    this.#asBytes = asBytes;
+    this.#concurrency = settings.concurrency;
+    this.#asBytes = settings.text === 'bytes';
+    this.#lend = settings.lend;
   }
 
   get paused(): boolean {
@@ -54,11 +57,12 @@ export class Inbox {
 
   accept(bytes: Buffer, start: number, end: number, kind: Kind, owned: boolean): void {
     const binary = kind === KIND.binary;
+    const direct = this.#queue === undefined && this.#mayDeliver();
     const data =
       binary || this.#asBytes
-        ? copyOf(bytes, start, end, owned)
+        ? copyOf(bytes, start, end, owned || (direct && this.#lend))
         : bytes.toString(kind === KIND.ascii ? 'latin1' : 'utf8', start, end);
-    if (this.#queue === undefined && this.#mayDeliver()) return this.#deliver(data, binary);
+    if (direct) return this.#deliver(data, binary);
     this.#queue ??= [];
     this.#queue.push({ data, binary });
     this.#size += data.length;

@@ -8,6 +8,7 @@ import { OPCODE } from '../frame/opcode.js';
 import type { Codec } from './codec.js';
 import { Inbox, type InboxPort, type Message } from './inbox.js';
 import { type Kind, Machine, type Sink } from './machine.js';
+import { GATHER } from './outbox.js';
 import { bytesOf, type Payload } from './payload.js';
 import { Pings } from './pings.js';
 import { Prepared } from './prepared.js';
@@ -30,6 +31,8 @@ export interface Outcome {
 /** What carries the bytes. It never calls back from inside a call of ours. */
 export interface Wire {
   now(): number;
+  /** Writes what is owed now. */
+  flush(): void;
   /** Something is owed outside of a read: come back for it soon, once for all that comes until then. */
   wake(): void;
   pause(): void;
@@ -84,7 +87,8 @@ export class Link implements Sink, InboxPort {
     this.wire = wire;
     this.#codec = codec;
     this.machine = new Machine(role, settings, this, codec, entropy, wire.now());
-    this.inbox = new Inbox(this, settings.concurrency, settings.text === 'bytes');
+    this.machine.outbox.spill = () => wire.flush();
+    this.inbox = new Inbox(this, settings);
   }
 
   set listener(listener: Listener) {
@@ -184,12 +188,16 @@ export class Link implements Sink, InboxPort {
       (options?.key !== undefined || (this.settings.policy === 'drop-oldest' && buffered > 0)) &&
       this.#codec?.discardable === false;
     const how = loose ? { ...options, compress: false } : options;
+    // A large message leaves at once, through the shared buffer.
+    const large = size > GATHER && !this.#reading;
+    if (large) this.machine.outbox.begin();
     if (prepared !== undefined) this.#sendPrepared(prepared, how);
     else if (body !== undefined)
       this.machine.sender.bytes(body, options?.binary === false ? OPCODE.text : OPCODE.binary, how);
     else if (options?.binary === true)
       this.machine.sender.bytes(Buffer.from(data as string, 'utf8'), OPCODE.binary, how);
     else this.machine.sender.text(data as string, how);
+    if (large) this.wire.flush();
     return this.#sent();
   }
 
@@ -212,7 +220,7 @@ export class Link implements Sink, InboxPort {
   /** After something was put into the outbox: has it written, and says how full things are. */
   #sent(): Sent {
     if (!this.#reading) this.wire.wake();
-    this.machine.liveness.message(this.wire.now());
+    if (this.settings.idleTimeout > 0) this.machine.liveness.message(this.wire.now());
     return this.buffered > this.settings.highWater ? new Full(() => this.drained()) : OK;
   }
 

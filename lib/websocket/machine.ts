@@ -267,7 +267,8 @@ export class Machine {
     this.#frames = 0;
     this.liveness.messageEnded();
     if (!this.#counted(now)) return;
-    let bytes: Buffer = assembly.take();
+    const taken = assembly.take();
+    let bytes: Buffer = taken;
     if (compressed) {
       const limit = text ? Math.min(this.#settings.maxMessage, LONGEST_STRING) : this.#settings.maxMessage;
       const plain = (this.#codec as Codec).inflate(bytes, limit);
@@ -277,7 +278,10 @@ export class Machine {
     } else if (text && this.#utf8 !== undefined && !this.#utf8.finish())
       return this.fail(fault('WSD_MESSAGE_UTF8'), now);
     this.liveness.message(now);
-    this.#sink.message(bytes, 0, bytes.length, text ? KIND.text : KIND.binary, !compressed);
+    // Its own memory goes to the consumer, unless it is only lent to it or becomes a string.
+    const given = !compressed && !this.#settings.lend && !(text && this.#settings.text === 'string');
+    this.#sink.message(bytes, 0, bytes.length, text ? KIND.text : KIND.binary, given);
+    if (!given) Assembly.recycle(taken);
   }
 
   #readControl(opcode: number, payload: Buffer, now: number): void {

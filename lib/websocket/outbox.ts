@@ -3,8 +3,10 @@
 // everything a chunk provokes leaves in one write; at any other time each frame has memory of its own and waits in a list.
 // While the socket takes nothing (`blocked`), the newest pong replaces older ones (RFC 6455 section 5.5.3 allows it), so that a
 // ping flood cannot make us hold memory, and whole messages can still be dropped or replaced as the policy says.
+import { mask } from '../frame/mask.js';
 
-const GATHER = 128 * 1024;
+/** Half of a second-level cache, so that what is gathered is still there when the kernel copies it. */
+export const GATHER: number = 128 * 1024;
 
 /** The shared buffer and who is gathering in it: at most one connection at a time, for the length of one read. */
 let gather: Buffer = Buffer.allocUnsafeSlow(GATHER);
@@ -24,6 +26,8 @@ interface Piece {
 export class Outbox {
   /** Set by the driver while the socket has not taken what it was given. */
   blocked = false;
+  /** Writes what is owed at once; given by whoever owns the socket. Without it, what does not fit waits in memory of its own. */
+  spill: (() => void) | undefined;
   #pieces: Piece[] = [];
   #queued = 0;
   #pong: Uint8Array | undefined;
@@ -33,15 +37,20 @@ export class Outbox {
     return this.#queued + (this.#pong?.length ?? 0) + (gatherer === this ? gathered : 0);
   }
 
+  get gathering(): boolean {
+    return gatherer === this;
+  }
+
   /** A read begins: answers are gathered until `take`. */
   begin(): void {
-    if (!this.blocked && this.#pieces.length === 0) gatherer = this;
+    if (gatherer === undefined && !this.blocked && this.#pieces.length === 0) gatherer = this;
   }
 
   /** Room for a frame of that many bytes: write it to `room`, all of it, before anything else is asked of the outbox. */
   reserve(size: number, droppable: boolean, key?: string): void {
     if (gatherer === this) {
-      if (gathered + size <= gather.length) {
+      if (gathered + size > GATHER && size <= GATHER) this.#spill();
+      if (gatherer === this && gathered + size <= GATHER) {
         room.memory = gather;
         room.at = gathered;
         gathered += size;
@@ -53,6 +62,28 @@ export class Outbox {
     this.push(own, droppable, key);
     room.memory = own;
     room.at = 0;
+  }
+
+  /** A payload of any size behind what was reserved last, masked with `key` if there is one: through the shared buffer, slice by
+   * slice, as long as the socket takes them, so that a large message that can leave at once needs no memory. */
+  append(payload: Uint8Array, key: number | undefined): void {
+    let at = 0;
+    while (gatherer === this && at < payload.length) {
+      if (gathered === GATHER) {
+        this.#spill();
+        if (gatherer !== this || gathered === GATHER) break;
+      }
+      const size = Math.min(GATHER - gathered, payload.length - at);
+      gather.set(payload.subarray(at, at + size), gathered);
+      if (key !== undefined) mask(gather, key, gathered, gathered + size, at & 3);
+      gathered += size;
+      at += size;
+    }
+    if (at === payload.length) return;
+    const rest = Buffer.allocUnsafeSlow(payload.length - at);
+    rest.set(payload.subarray(at));
+    if (key !== undefined) mask(rest, key, 0, rest.length, at & 3);
+    this.push(rest, false);
   }
 
   /** Queues bytes by reference. */
@@ -123,6 +154,12 @@ export class Outbox {
     this.#pieces = [];
     this.#queued = 0;
     this.#pong = undefined;
+  }
+
+  #spill(): void {
+    if (this.spill === undefined) return;
+    this.spill();
+    this.begin();
   }
 
   /** The shared buffer is full: its content becomes a piece of its own, the rest of this read goes the other way. */

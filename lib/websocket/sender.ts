@@ -5,7 +5,7 @@ import { headerSize, writeHeader } from '../frame/header.js';
 import { mask } from '../frame/mask.js';
 import { OPCODE } from '../frame/opcode.js';
 import type { Codec } from './codec.js';
-import { type Outbox, room } from './outbox.js';
+import { GATHER, type Outbox, room } from './outbox.js';
 import type { ConnectionSettings } from './settings.js';
 
 const FIN = 0x80;
@@ -82,11 +82,13 @@ export class Sender {
   /** A message given as bytes. */
   bytes(payload: Uint8Array, opcode: number, options: SendOptions | undefined): void {
     const compressed = this.#compresses(payload.length, options);
-    const body = compressed && this.#codec !== undefined ? this.#codec.compress(payload) : payload;
-    const first = opcode | (compressed ? RSV1 : 0);
+    const packed = compressed && this.#codec !== undefined ? this.#codec.compress(payload) : undefined;
+    // RFC 7692 section 6.1: what did not shrink may go as it is, unless later messages refer back to it.
+    const smaller = packed !== undefined && (packed.length < payload.length || this.#codec?.discardable === false);
+    const body = smaller ? packed : payload;
+    const first = opcode | (smaller ? RSV1 : 0);
     const cut = options?.fragment ?? Infinity;
-    if (body.length <= cut)
-      this.#frame(FIN | first, body, options?.transfer === true && !compressed, true, options?.key);
+    if (body.length <= cut) this.#frame(FIN | first, body, options?.transfer === true && !smaller, true, options?.key);
     else this.#fragments(first, body, cut);
   }
 
@@ -150,6 +152,12 @@ export class Sender {
       this.#outbox.reserve(size, false);
       writeHeader(room.memory, room.at, first, length);
       this.#outbox.push(payload, false);
+      return;
+    }
+    if (length > GATHER && queueKey === undefined && this.#outbox.gathering) {
+      this.#outbox.reserve(size, false);
+      writeHeader(room.memory, room.at, first, length, key);
+      this.#outbox.append(payload, key);
       return;
     }
     this.#outbox.reserve(size + length, droppable, queueKey);

@@ -28,6 +28,8 @@ export interface ConnectionSettings {
   readonly sharedReads: boolean;
   /** Text arrives as a string, or as its UTF-8 bytes. */
   readonly text: 'string' | 'bytes';
+  /** Bytes handed to a 'message' listener are only good until it returns: saves a copy. */
+  readonly lend: boolean;
   /** How many messages of one connection may be in asynchronous handlers at once. */
   readonly concurrency: number;
   /** Messages and control frames a peer may send: per second and in a burst; undefined: no limit. */

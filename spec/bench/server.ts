@@ -1,9 +1,10 @@
 // The server that the benchmarks measure: echoes; sends a message that starts with B to every connection; drops one that starts with S.
-// PORT and PMD (0: no deflate, noctx, ctx) come from the environment. TEXT=bytes asks for text without decoding it.
+// PORT and PMD (0: no deflate, noctx, ctx) come from the environment. TEXT=string asks for text to be decoded.
 import { createServer } from '../../lib/server/server.js';
 
 const pmd = process.env['PMD'] ?? '0';
 const server = createServer({
+  lend: true,
   text: process.env['TEXT'] === 'string' ? 'string' : 'bytes',
   deflate: pmd === '0' ? false : { threshold: 0, contextTakeover: pmd === 'ctx' },
   // The load generator is no page and names an origin of its own.

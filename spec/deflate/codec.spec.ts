@@ -181,6 +181,14 @@ for (const engine of ENGINES) {
       'WSD_DEFLATE_SIZE',
       'in the second',
     );
+    for (const limit of [5.5, 5.999])
+      t.equal(codeOf(make(engine, true).inflate(bytes('f248cdc9c90700'), limit)), '5 bytes', `a limit of ${limit}`);
+    for (const limit of [4.5, -1, Number.NaN])
+      t.equal(
+        codeOf(make(engine, true).inflate(bytes('f248cdc9c90700'), limit)),
+        'WSD_DEFLATE_SIZE',
+        `a limit of ${limit}`,
+      );
     t.equal(codeOf(make(engine, true).inflate(bomb, Infinity)), `${64 * MIB} bytes`, 'no limit');
     t.match([phraseOf('WSD_DEFLATE_SIZE'), phraseOf('WSD_DEFLATE_RATIO')], [String, String]);
   });
@@ -194,6 +202,7 @@ for (const engine of ENGINES) {
     t.equal(guarded(zeros(8 * MIB), 100), 'WSD_DEFLATE_RATIO');
     t.equal(guarded(zeros(8 * MIB), 0), `${8 * MIB} bytes`);
     t.equal(guarded(zeros(8 * MIB), 2000), `${8 * MIB} bytes`, 'deflate cannot exceed 1032 to 1');
+    t.equal(guarded(zeros(8 * MIB), 0.3), 'WSD_DEFLATE_RATIO');
     t.equal(guarded(zeros(8 * MIB), 100, 1000), 'WSD_DEFLATE_SIZE', 'the smaller of two limits gives the reason');
   });
 
@@ -288,6 +297,28 @@ t.test('the two engines agree, message by message, on what is sent and on what i
   t.equal(differing, 0, 'damaged messages');
   return;
 });
+
+t.test(
+  'what one connection sent leaves no trace in what another sends, although they share one zlib object',
+  async (t) => {
+    const rng = seedFromEnv('traces');
+    let different = 0;
+    for (const [bits, level] of [
+      [15, 6],
+      [9, 3],
+      [12, 1],
+    ] as const) {
+      for (let turn = 0; turn < 800; turn++) {
+        const message = anyMessage(rng).subarray(0, turn % 50 === 0 ? Infinity : 3000);
+        const sent = make('auto', false, bits, { level }).compress(message);
+        // The yardstick makes a new object for each message.
+        const alone = make('documented', false, bits, { level }).compress(message);
+        if (!same(alone, sent)) different++;
+      }
+    }
+    t.equal(different, 0);
+  },
+);
 
 t.test('two directions and two windows are kept apart', async (t) => {
   const agreed = { serverNoContext: true, clientNoContext: false, serverBits: 9, clientBits: 12 };

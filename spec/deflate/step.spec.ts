@@ -1,8 +1,10 @@
-import { constants } from 'node:zlib';
+import { constants, DeflateRaw } from 'node:zlib';
 import t from 'tap';
 import { Deflate } from '../../lib/deflate/codec.js';
 import { isStepUsable, openDeflate, openInflate } from '../../lib/deflate/step.js';
 import { agreement } from './samples.js';
+
+const text = (result: unknown): string => (result instanceof Uint8Array ? Buffer.from(result).toString() : 'a fault');
 
 // Where this fails on a new runtime, everything still works, through the documented functions and slower: look at step.ts.
 t.test('this runtime’s zlib can be driven directly', async (t) => {
@@ -30,9 +32,33 @@ t.test('an error in one context leaves the others of the same kind alone, even f
   const hello = Buffer.from('f248cdc9c90700', 'hex');
   const seen: string[] = [];
   // When no other code is on the stack, the report of zlib's error runs what is waiting, before `inflate` returns.
-  void Promise.resolve().then(() => seen.push(String(codecs[1]?.inflate(hello, 9))));
+  void Promise.resolve().then(() => seen.push(text(codecs[1]?.inflate(hello, 9))));
   t.match(codecs[0]?.inflate(Uint8Array.of(7), 9), { code: 'WSD_DEFLATE_DATA' });
-  t.equal(String(codecs[2]?.inflate(hello, 9)), 'Hello');
+  t.equal(text(codecs[2]?.inflate(hello, 9)), 'Hello');
   await Promise.resolve();
   t.strictSame(seen, ['Hello']);
+});
+
+// A module under another address is another instance of it, which has not tried anything yet.
+const again = async (turn: string): Promise<boolean> => {
+  const address: string = `../../lib/deflate/step.js?${turn}`;
+  const fresh = (await import(address)) as { isStepUsable(): boolean };
+  return fresh.isStepUsable();
+};
+
+t.test('a runtime whose zlib is called in another way is not driven directly', async (t) => {
+  const internals = DeflateRaw.prototype as unknown as { _processChunk: (...args: unknown[]) => unknown };
+  const known = internals._processChunk;
+  t.teardown(() => {
+    internals._processChunk = known;
+  });
+  t.equal(await again('known'), true);
+  internals._processChunk = () => {
+    throw new Error('gone');
+  };
+  t.equal(await again('gone'), false);
+  internals._processChunk = function (this: unknown) {
+    return known.call(this, Uint8Array.of(1, 2, 3), constants.Z_FULL_FLUSH);
+  };
+  t.equal(await again('other'), false);
 });

@@ -33,9 +33,10 @@ export {
   type Server,
   type ServerEvents,
 } from './server/server.js';
-export type { Connection, ConnectionEvents, HandshakeInfo, MessageOptions } from './websocket/connection.js';
+export type { Connection, ConnectionEvents, HandshakeInfo } from './websocket/connection.js';
 export type { Message } from './websocket/inbox.js';
 export type { Outcome } from './websocket/link.js';
+export type { MessageOptions } from './websocket/outgoing.js';
 export type { Payload } from './websocket/payload.js';
 export { Prepared } from './websocket/prepared.js';
 export type { SendStatus, Sent } from './websocket/sent.js';

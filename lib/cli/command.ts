@@ -34,6 +34,10 @@ export interface Command {
 /** The exit codes of every command. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
 
+/** The exit code of a command that a signal ended. */
+export const signalExit = (signal: AbortSignal): number =>
+  signal.reason === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
+
 /** The words after the command's name make no sense: told in one sentence with a pointer to the help, exit code 2. */
 export class UsageError extends Error {
   constructor(message: string) {

@@ -3,7 +3,7 @@
 
 import { createInterface, type Interface } from 'node:readline';
 import { type Connection, connect as dial, type Outcome, WsdError } from '../index.js';
-import { type Command, EXIT, type Io, UsageError } from './command.js';
+import { type Command, EXIT, type Io, signalExit, UsageError } from './command.js';
 import { completeUrl, readClose, readConnectOptions, withoutQuery } from './connect-options.js';
 import { jsonScreen, pipeScreen, type Screen, terminalScreen } from './connect-screen.js';
 import { converse, keepPinging, pump, type Session, sendWhole, waitForQuiet } from './connect-session.js';
@@ -109,8 +109,6 @@ const open = async (url: string, flags: Flags, io: Io): Promise<Connection | num
   }
 };
 
-const signalExit = (signal: AbortSignal): number => (signal.reason === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted);
-
 const run = async (args: readonly string[], io: Io): Promise<number> => {
   const flags = parseFlags(FLAGS, args);
   const [text, ...more] = flags.positionals;
@@ -129,12 +127,12 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   const connection = opened;
   const session: Session = { connection, screen, flags, io, wish, lastActivity: 0 };
   const over = new AbortController();
-  let failure: unknown;
+  let failure: Error | undefined;
   // A failure of ours ends the connection properly; what the end of the connection cuts short is no failure.
   const background = (work: Promise<void>): void => {
     work.catch((error: unknown) => {
       if (over.signal.aborted || connection.state !== 'open') return;
-      failure ??= error;
+      failure ??= error instanceof Error ? error : new Error(String(error));
       void connection.close(wish.code, wish.reason);
     });
   };

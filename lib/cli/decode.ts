@@ -1,7 +1,8 @@
 // `wsd decode`: captured bytes → frames a person can read. Hexadecimal or raw, from the words of the command, a file or stdin. The
 // HTTP head of the opening handshake is recognised and skipped. What is wrong is named by code and section; exit code 1 says so.
+import { addAbortSignal, type Readable } from 'node:stream';
 import { type Explanation, explainFrames, type Fault } from '../index.js';
-import { type Command, CommandError, EXIT, type Io, UsageError } from './command.js';
+import { type Command, CommandError, EXIT, type Io, signalExit, UsageError } from './command.js';
 import { jsonEnd, jsonFrame, jsonHead } from './decode-json.js';
 import { countFaults, reportFrame, reportHead, reportShort, reportSummary } from './decode-report.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
@@ -47,7 +48,9 @@ exit code: 0 all frames are whole and correct, 1 there are faults or a cut frame
 /** Everything of stdin is held in memory; a capture longer than this is a case for other tools. */
 const LONGEST = 256 * 1024 * 1024;
 
-const readAll = async (stream: Io['stdin']): Promise<Uint8Array> => {
+const readAll = async ({ stdin, signal }: Io): Promise<Uint8Array> => {
+  // Ctrl-C while it waits for typing
+  const stream = addAbortSignal(signal, stdin as Readable);
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of stream) {
@@ -69,7 +72,7 @@ const readInput = async (flags: Flags, io: Io): Promise<{ bytes: Uint8Array; wor
     if (words.length === 0 && file === undefined && io.stdin.isTTY === true) {
       throw new UsageError('give bytes to decode, for example: wsd decode 81 05 48 65 6c 6c 6f');
     }
-    return { bytes: await readAll(io.stdin), words: false };
+    return { bytes: await readAll(io), words: false };
   }
   if (file === undefined) return { bytes: Buffer.from(words.join(' '), 'utf8'), words: true };
   return { bytes: await readFileOrSay(file), words: false };
@@ -107,7 +110,13 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   const flags = parseFlags(FLAGS, args);
   const limit = flags.bytes('bytes') ?? 128;
   const from = flags.oneOf('from', ['client', 'server']);
-  const input = await readInput(flags, io);
+  let input: { bytes: Uint8Array; words: boolean };
+  try {
+    input = await readInput(flags, io);
+  } catch (error) {
+    if (io.signal.aborted) return signalExit(io.signal);
+    throw error;
+  }
   const bytes = decodeInput(input.bytes, input.words, flags);
   if (bytes.length === 0) throw new UsageError('there are no bytes to decode');
   const { heads, at } = takeHeads(bytes);

@@ -35,6 +35,7 @@ export const createLog = (io: Io, level: Level, json: boolean, now: () => Date):
   };
   let second = 0;
   let lines = 0;
+  let lost = 0;
   const put = (time: Date, at: Level, event: string, text: string, facts: Facts): void => {
     if (json) io.stderr.write(`${safeJson({ time: time.toISOString(), level: at, event, ...facts })}\n`);
     else io.stderr.write(`${style.dim(time.toISOString().slice(11, 23))} ${marks[at]} ${escapeControl(text)}\n`);
@@ -45,12 +46,13 @@ export const createLog = (io: Io, level: Level, json: boolean, now: () => Date):
       const time = now();
       const current = Math.floor(time.getTime() / 1000);
       if (current !== second) {
-        const lost = lines - MOST;
         if (lost > 0) put(time, 'warn', 'skipped', `${count(lost, 'line')} left out`, { lines: lost });
         second = current;
         lines = 0;
+        lost = 0;
       }
-      if (++lines <= MOST || at === 'error') put(time, at, event, text, facts);
+      if (++lines > MOST && at !== 'error') lost++;
+      else put(time, at, event, text, facts);
     },
   };
 };

@@ -2,6 +2,7 @@
 // (also wss+unix), as `listen` reports them. Also says when two places are one origin, and what may be told of a place in a message: never
 // its query, where tokens live. RFC 6455 section 3, RFC 9110 section 10.2.2. Dials nothing.
 import { type Fault, fault } from '../fault.js';
+import { matchesAt } from '../http/ascii.js';
 import { parseWsUri, type WsUri } from '../http/uri.js';
 
 export interface Destination {
@@ -19,8 +20,9 @@ export const parseDestination = (url: string | URL): Destination | Fault => {
     if (!URL.canParse(url)) return fault('WSD_DIAL_URL', 'it is malformed');
     text = new URL(url).href;
   }
-  const scheme = text.slice(0, text.indexOf(UNIX) + 1).toLowerCase();
-  if (scheme === 'ws+' || scheme === 'wss+') return parseUnix(scheme === 'wss+', text.slice(scheme.length - 1));
+  for (const scheme of ['ws', 'wss']) {
+    if (matchesAt(text, 0, scheme + UNIX)) return parseUnix(scheme === 'wss', text.slice(scheme.length));
+  }
   const uri = parseWsUri(text);
   return 'kind' in uri ? uri : { uri, socketPath: undefined };
 };

@@ -105,7 +105,7 @@ export class WebSocket extends EventTarget {
 
   /** Bytes of messages that have not left yet; what is sent after the end stays in it for good. */
   get bufferedAmount(): number {
-    return this.#unsent.amount(this.#opened?.link.buffered ?? 0) + this.#waitingSize;
+    return this.#unsent.amount(this.#opened?.link.outgoing.buffered ?? 0) + this.#waitingSize;
   }
 
   get binaryType(): BinaryType {
@@ -243,9 +243,9 @@ export class WebSocket extends EventTarget {
 
   #sendNow(message: Exclude<Data, Blob>, size: number): void {
     const { connection, link } = this.#opened as Opened;
-    const before = link.buffered;
+    const before = link.outgoing.buffered;
     const { status } = connection.send(message);
-    const total = link.buffered;
+    const total = link.outgoing.buffered;
     if (status === 'ok' || status === 'full') this.#unsent.sent(size, total - before, total);
     else this.#unsent.lost(size);
   }

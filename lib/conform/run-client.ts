@@ -35,7 +35,8 @@ export interface ClientRun {
 
 const ownDial = async (url: string): Promise<EchoConnection> => {
   const { connect } = await import('../index.js');
-  return connect(url, { deflate: true });
+  // As long as the suite itself waits for an opening handshake.
+  return connect(url, { deflate: true, timeout: 5000 });
 };
 
 /** The first message of a control connection, once it has closed. */

@@ -9,7 +9,7 @@ import { isToken } from './tokens.js';
 export class Fields {
   readonly #text: string;
   /** Four a field: name from, name to, value from, value to. */
-  readonly #offsets: readonly number[];
+  #offsets: readonly number[] | string;
 
   constructor(text: string, offsets: readonly number[]) {
     this.#text = text;
@@ -28,6 +28,14 @@ export class Fields {
       at = middle + value.length;
     }
     return new Fields(parts.join(''), offsets);
+  }
+
+  /** For a head that is kept for long: two bytes an offset instead of eight. */
+  compact(): this {
+    if (typeof this.#offsets !== 'string' && this.#text.length < 0x10000) {
+      this.#offsets = String.fromCharCode(...this.#offsets);
+    }
+    return this;
   }
 
   /** How many field lines there are. */
@@ -61,19 +69,24 @@ export class Fields {
   /** Names as the peer wrote them, with their values, in the order of arrival. */
   *entries(): Generator<[name: string, value: string]> {
     for (let at = 0; at < this.#offsets.length; at += 4) {
-      yield [this.#text.slice(this.#offsets[at], this.#offsets[at + 1]), this.#value(at)];
+      yield [this.#text.slice(this.#offset(at), this.#offset(at + 1)), this.#value(at)];
     }
   }
 
+  #offset(at: number): number {
+    const offsets = this.#offsets;
+    return typeof offsets === 'string' ? offsets.charCodeAt(at) : offsets[at]!;
+  }
+
   #value(at: number): string {
-    return this.#text.slice(this.#offsets[at + 2], this.#offsets[at + 3]);
+    return this.#text.slice(this.#offset(at + 2), this.#offset(at + 3));
   }
 
   #find(name: string, from: number): number {
-    const offsets = this.#offsets;
-    for (let at = from; at < offsets.length; at += 4) {
-      const start = offsets[at]!;
-      if (offsets[at + 1]! - start === name.length && matchesAt(this.#text, start, name)) return at;
+    const size = this.#offsets.length;
+    for (let at = from; at < size; at += 4) {
+      const start = this.#offset(at);
+      if (this.#offset(at + 1) - start === name.length && matchesAt(this.#text, start, name)) return at;
     }
     return -1;
   }

@@ -1,7 +1,8 @@
 // The only pump between a socket and a link: feeds it, writes what it owes in one write a chunk, waits while the kernel takes nothing,
 // arms the wheel. Knows sockets and nothing of frames. Server and client differ only in how they came by the socket.
 import type { Socket } from 'node:net';
-import type { Link, Wire } from '../websocket/link.js';
+import type { Link } from '../websocket/link.js';
+import type { Wire } from '../websocket/wire.js';
 import { now } from './clock.js';
 import { type Receiver, readInto } from './reader.js';
 import { arm, disarm, type Timed } from './wheel.js';

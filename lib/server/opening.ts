@@ -107,7 +107,7 @@ export const infoOf = (request: UpgradeRequest): HandshakeInfo => ({
   path: request.path,
   query: request.query,
   origin: request.origin,
-  fields: request.head.fields,
+  fields: request.head.fields.compact(),
 });
 
 /** What `authorize` returned, when it is a refusal. */

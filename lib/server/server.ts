@@ -18,11 +18,12 @@ import { Link, type Outcome } from '../websocket/link.js';
 import type { Payload } from '../websocket/payload.js';
 import { Prepared } from '../websocket/prepared.js';
 import { isTrusted } from './address.js';
-import { Admission, type AdmissionCounts, type Seat } from './admission.js';
+import { Admission, type AdmissionCounts } from './admission.js';
 import { Arrival, type Host, type Opened, type PlainRequest, refusalOf } from './arrival.js';
 import { type Accept, type Listening, type ListenOptions, listen } from './listen.js';
-import { type Caller, Door, infoOf } from './opening.js';
+import { type Caller, Door } from './opening.js';
 import { judgePath, parsePaths } from './paths.js';
+import { Place } from './place.js';
 import { Tally } from './tally.js';
 
 /** A handshake that was refused, for logs and metrics. Texts may hold what the peer sent: escape them. */
@@ -68,8 +69,6 @@ export interface CloseCounts {
 }
 
 export type OnConnection<Data> = (connection: Connection<Data>) => unknown;
-
-let ids = 0;
 
 export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   readonly #door: Door;
@@ -253,27 +252,16 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
 
   #open(socket: Socket, opened: Opened): void {
     const { deflate, settings } = this.#door.options;
-    const { request, terms, seat } = opened;
+    const { terms } = opened;
     const codec =
       deflate === undefined || terms.agreement === undefined
         ? undefined
         : new Deflate('server', terms.agreement, deflate.settings);
     const driver = new Driver(socket);
     const link = new Link('server', settings, codec, driver, random32);
-    const connection = new Connection<Data>(
-      link,
-      {
-        id: ++ids,
-        subprotocol: terms.protocol,
-        extensions: terms.extensions,
-        remoteAddress: opened.address,
-        request: infoOf(request),
-      },
-      opened.data as Data,
-    );
+    const connection: Connection<Data> = new Connection(link, new Place(opened, this.#left), opened.data as Data);
     this.#tally.count('opened');
     this.#connections.add(connection);
-    link.onEnd = (outcome) => this.#ended(connection, seat, outcome);
     // The 101 leaves with whatever the handler sends at once.
     link.machine.outbox.push(opened.accept, false);
     this.#greet(connection, link);
@@ -292,12 +280,12 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     }
   }
 
-  #ended(connection: Connection<Data>, seat: Seat, outcome: Outcome): void {
-    seat.leave();
+  /** One function for all connections of the server. */
+  readonly #left = (connection: Connection<Data>, outcome: Outcome): void => {
     this.#connections.delete(connection);
     this.#tally.count(`closed:${outcome.code}`);
     if (outcome.fault !== undefined) this.#tally.count(`fault:${outcome.fault}`);
-  }
+  };
 
   async #drain({
     drain = 10_000,

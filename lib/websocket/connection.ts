@@ -4,9 +4,9 @@ import type { Fields } from '../http/head.js';
 import { Emitter } from './emitter.js';
 import type { Message } from './inbox.js';
 import type { Link, Listener, Outcome } from './link.js';
+import type { MessageOptions } from './outgoing.js';
 import type { Payload } from './payload.js';
 import type { Prepared } from './prepared.js';
-import type { SendOptions } from './sender.js';
 import type { Sent } from './sent.js';
 import { MessageWriter } from './writer.js';
 
@@ -16,11 +16,6 @@ export interface HandshakeInfo {
   readonly query: string;
   readonly origin: string | undefined;
   readonly fields: Fields;
-}
-
-export interface MessageOptions extends SendOptions {
-  /** Send a string as a binary message, or bytes (which must be UTF-8) as a text message. */
-  readonly binary?: boolean | undefined;
 }
 
 export interface ConnectionEvents {
@@ -35,22 +30,24 @@ export interface ConnectionEvents {
 }
 
 /** What a connection is made of besides its link. */
-export interface ConnectionParts {
+export interface ConnectionParts<Data = unknown> {
   readonly id: number;
   readonly subprotocol: string;
   readonly extensions: string;
   readonly remoteAddress: string;
   readonly request: HandshakeInfo;
+  /** Told of the end before the user is. */
+  ended?(connection: Connection<Data>, outcome: Outcome): void;
 }
 
 export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implements Listener, AsyncIterable<Message> {
   /** Whatever the embedder wants to keep with the connection; `authorize` sets it. */
   data: Data;
   readonly #link: Link;
-  readonly #parts: ConnectionParts;
+  readonly #parts: ConnectionParts<Data>;
 
   /** Made by `createServer` and `connect` only. */
-  constructor(link: Link, parts: ConnectionParts, data: Data) {
+  constructor(link: Link, parts: ConnectionParts<Data>, data: Data) {
     super();
     this.#link = link;
     this.#parts = parts;
@@ -92,12 +89,12 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
 
   /** Bytes that were sent and have not yet left for the kernel. */
   get bufferedAmount(): number {
-    return this.#link.buffered;
+    return this.#link.outgoing.buffered;
   }
 
   /** Messages that the back-pressure policy dropped. */
   get dropped(): number {
-    return this.#link.dropped;
+    return this.#link.outgoing.dropped;
   }
 
   /** How the connection ended; resolves after the last message was delivered, and never rejects. */
@@ -110,7 +107,7 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
    * `send(…).status` tells at once what became of it; `await send(…)` waits until more may be sent.
    */
   send(data: Payload | Prepared, options?: MessageOptions): Sent {
-    return this.#link.send(data, options);
+    return this.#link.outgoing.send(data, options);
   }
 
   /** Sends one message in parts, as they come. Other messages wait until it is finished; control frames do not. */
@@ -130,7 +127,7 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
 
   /** Resolves when the queue is below the high-water mark, or the connection is closed. */
   async drained(): Promise<void> {
-    await this.#link.drained();
+    await this.#link.outgoing.drained();
   }
 
   /**
@@ -172,18 +169,19 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
 
   /** @internal */
   message(data: Message, binary: boolean): PromiseLike<unknown> | undefined {
-    let later: PromiseLike<unknown>[] | undefined;
-    this.dispatch('message', [data, binary], (value) => {
-      if (!isThenable(value)) return;
-      later ??= [];
-      later.push(value);
-    });
-    return later === undefined || later.length === 1 ? later?.[0] : Promise.all(later);
+    const outer = later; // a listener may have another connection deliver
+    later = undefined;
+    try {
+      this.dispatch('message', [data, binary], collect);
+      return later;
+    } finally {
+      later = outer;
+    }
   }
 
   /** @internal */
   listens(): boolean {
-    return this.listenerCount('message') > 0;
+    return this.heard('message');
   }
 
   /** @internal */
@@ -208,6 +206,7 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
 
   /** @internal */
   ended(outcome: Outcome): void {
+    this.#parts.ended?.(this, outcome);
     this.#tell('close', [outcome]);
     this.removeAllListeners();
   }
@@ -217,7 +216,7 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
     this.#tell('open', []);
   }
 
-  protected override added(name: keyof ConnectionEvents): void {
+  protected override added(name: PropertyKey): void {
     if (name === 'message') this.#link.wire.wake();
   }
 
@@ -232,6 +231,12 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
     }
   }
 }
+
+/** What asynchronous listeners of the message at hand returned, joined; shared, since the listeners of one message run in one go. */
+let later: PromiseLike<unknown> | undefined;
+const collect = (value: unknown): void => {
+  if (isThenable(value)) later = later === undefined ? value : Promise.all([later, value]);
+};
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';

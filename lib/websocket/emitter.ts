@@ -3,19 +3,23 @@
 
 type Listener = (...args: never[]) => unknown;
 interface Entry {
+  readonly name: PropertyKey;
   readonly call: Listener;
   readonly once: boolean;
 }
 
+const NONE: readonly Entry[] = [];
+
 export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
-  #table: Map<keyof Events, readonly Entry[]> | undefined;
+  /** All listeners in one list, never changed in place: a connection has few, and an idle one should not own a table for them. */
+  #entries: readonly Entry[] = NONE;
 
   on<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => unknown): this {
-    return this.#add(name, { call: listener, once: false });
+    return this.#add({ name, call: listener, once: false });
   }
 
   once<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => unknown): this {
-    return this.#add(name, { call: listener, once: true });
+    return this.#add({ name, call: listener, once: true });
   }
 
   addListener<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => unknown): this {
@@ -24,9 +28,8 @@ export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
 
   /** Removes the listener that was added last. */
   off<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => unknown): this {
-    const entries = this.#table?.get(name);
-    const at = entries?.findLastIndex((entry) => entry.call === listener) ?? -1;
-    if (entries !== undefined && at >= 0) this.#put(name, entries.toSpliced(at, 1));
+    const at = this.#entries.findLastIndex((entry) => entry.name === name && entry.call === listener);
+    if (at >= 0) this.#entries = this.#entries.toSpliced(at, 1);
     return this;
   }
 
@@ -35,13 +38,20 @@ export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
   }
 
   removeAllListeners(name?: keyof Events): this {
-    if (name === undefined) this.#table = undefined;
-    else this.#table?.delete(name);
+    this.#entries = name === undefined ? NONE : this.#entries.filter((entry) => entry.name !== name);
     return this;
   }
 
   listenerCount(name: keyof Events): number {
-    return this.#table?.get(name)?.length ?? 0;
+    let count = 0;
+    for (const entry of this.#entries) if (entry.name === name) count++;
+    return count;
+  }
+
+  /** Whether anybody listens: asked for every message. */
+  protected heard(name: keyof Events): boolean {
+    for (const entry of this.#entries) if (entry.name === name) return true;
+    return false;
   }
 
   /** Calls every listener; what they return goes to `returned`. A listener's exception is the caller's to catch. */
@@ -50,29 +60,24 @@ export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
     args: Events[Name],
     returned?: (value: unknown) => void,
   ): boolean {
-    const entries = this.#table?.get(name);
-    if (entries === undefined) return false;
-    for (const entry of entries) {
-      if (entry.once) this.off(name, entry.call as (...args: Events[Name]) => unknown);
+    let heard = false;
+    for (const entry of this.#entries) {
+      if (entry.name !== name) continue;
+      heard = true;
+      if (entry.once) this.#entries = this.#entries.filter((other) => other !== entry);
       const value = (entry.call as (...args: Events[Name]) => unknown)(...args);
       if (value !== undefined && returned !== undefined) returned(value);
     }
-    return true;
+    return heard;
   }
 
   /** Told when a listener is added. */
-  protected added(_name: keyof Events): void {}
+  protected added(_name: PropertyKey): void {}
 
-  #add(name: keyof Events, entry: Entry): this {
+  #add(entry: Entry): this {
     if (typeof entry.call !== 'function') throw new TypeError('a listener must be a function');
-    this.#put(name, [...(this.#table?.get(name) ?? []), entry]);
-    this.added(name);
+    this.#entries = this.#entries === NONE ? [entry] : [...this.#entries, entry];
+    this.added(entry.name);
     return this;
-  }
-
-  #put(name: keyof Events, entries: readonly Entry[]): void {
-    this.#table ??= new Map();
-    if (entries.length === 0) this.#table.delete(name);
-    else this.#table.set(name, entries);
   }
 }

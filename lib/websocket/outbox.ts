@@ -4,6 +4,7 @@
 // While the socket takes nothing (`blocked`), the newest pong replaces older ones (RFC 6455 section 5.5.3 allows it), so that a
 // ping flood cannot make us hold memory, and whole messages can still be dropped or replaced as the policy says.
 import { mask } from '../frame/mask.js';
+import type { Wire } from './wire.js';
 
 /** Half of a second-level cache, so that what is gathered is still there when the kernel copies it. */
 export const GATHER: number = 128 * 1024;
@@ -23,12 +24,15 @@ interface Piece {
   readonly key: string | undefined;
 }
 
+/** Stands for the empty list, so that a quiet connection has none of its own. Never changed. */
+const NONE: Piece[] = [];
+
 export class Outbox {
   /** Set by the driver while the socket has not taken what it was given. */
   blocked = false;
-  /** Writes what is owed at once; given by whoever owns the socket. Without it, what does not fit waits in memory of its own. */
-  spill: (() => void) | undefined;
-  #pieces: Piece[] = [];
+  /** Writes at once what does not fit; without it, that waits in memory of its own. */
+  wire: Pick<Wire, 'flush'> | undefined;
+  #pieces: Piece[] = NONE;
   #queued = 0;
   #pong: Uint8Array | undefined;
 
@@ -90,7 +94,7 @@ export class Outbox {
   push(bytes: Uint8Array, droppable: boolean, key?: string): void {
     if (gatherer === this) this.#endGather();
     if (key !== undefined && this.#replace(key, bytes)) return;
-    this.#pieces.push({ bytes, droppable, key });
+    this.#add({ bytes, droppable, key });
     this.#queued += bytes.length;
   }
 
@@ -128,7 +132,7 @@ export class Outbox {
       this.#pong = undefined;
     }
     for (const piece of this.#pieces) out.push(piece.bytes);
-    if (this.#pieces.length > 0) this.#pieces = [];
+    this.#pieces = NONE;
     this.#queued = 0;
     if (gatherer === this) {
       gatherer = undefined;
@@ -151,14 +155,19 @@ export class Outbox {
       gatherer = undefined;
       gathered = 0;
     }
-    this.#pieces = [];
+    this.#pieces = NONE;
     this.#queued = 0;
     this.#pong = undefined;
   }
 
+  #add(piece: Piece): void {
+    if (this.#pieces === NONE) this.#pieces = [piece];
+    else this.#pieces.push(piece);
+  }
+
   #spill(): void {
-    if (this.spill === undefined) return;
-    this.spill();
+    if (this.wire === undefined) return;
+    this.wire.flush();
     this.begin();
   }
 
@@ -169,7 +178,7 @@ export class Outbox {
     const bytes = gather.subarray(0, gathered);
     gather = Buffer.allocUnsafeSlow(GATHER);
     gathered = 0;
-    this.#pieces.push({ bytes, droppable: false, key: undefined });
+    this.#add({ bytes, droppable: false, key: undefined });
     this.#queued += bytes.length;
   }
 

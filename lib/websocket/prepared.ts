@@ -30,7 +30,8 @@ export class Prepared {
   }
 
   /** The compressed frame for all connections with the same parameters. */
-  packed(codec: Codec, shareKey: string): Uint8Array {
+  packed(codec: Codec): Uint8Array {
+    const shareKey = codec.shareKey ?? '';
     let frame = this.#packed?.get(shareKey);
     if (frame === undefined) {
       frame = encodeFrame({ opcode: this.opcode, rsv: 4, payload: codec.compress(this.payload) });

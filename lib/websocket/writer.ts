@@ -16,7 +16,7 @@ export class MessageWriter {
     this.#link = link;
     this.#opcode = kind === 'text' ? OPCODE.text : OPCODE.binary;
     this.#check = kind === 'text' ? new Utf8Check() : undefined;
-    link.beginStream();
+    link.outgoing.beginStream();
   }
 
   /** A further part; text may be cut anywhere, even inside a character when given as bytes. */
@@ -39,6 +39,6 @@ export class MessageWriter {
     if (this.#link.state !== 'open') return CLOSED;
     const opcode = this.#opcode;
     this.#opcode = OPCODE.continuation;
-    return this.#link.sendPart(opcode, bytes, fin);
+    return this.#link.outgoing.sendPart(opcode, bytes, fin);
   }
 }

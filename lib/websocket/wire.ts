@@ -1,0 +1,15 @@
+// What carries the bytes of a connection: a socket's driver, or a pair in memory. It never calls back from inside a call of ours.
+
+export interface Wire {
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Something is owed outside of a read: come back for it soon, once for all that comes until then. */
+  wake(): void;
+  /** Writes what is owed now. */
+  flush(): void;
+  pause(): void;
+  resume(): void;
+  /** Bytes it has taken and not got rid of. */
+  readonly pending: number;
+  destroy(): void;
+}

@@ -78,8 +78,8 @@ const readSettings = (flags: Flags): Settings => ({
 });
 
 /** A pattern that names nothing is a slip of the pen, not a run of no cases that all pass. */
-const refuseEmpty = (cases: readonly string[], testee: 'server' | 'client'): void => {
-  if (!caseIds(testee).some((id) => isSelected(cases, id)))
+const refuseEmpty = (cases: readonly string[], ...testees: ('server' | 'client')[]): void => {
+  if (!testees.flatMap(caseIds).some((id) => isSelected(cases, id)))
     throw new UsageError(`no case is named ${cases.join(', ')}`);
 };
 
@@ -221,7 +221,7 @@ const runOwnClient = async (url: string, flags: Flags, io: Io): Promise<number> 
 
 const testOurselves = (flags: Flags, io: Io): Promise<number> => {
   const settings = readSettings(flags);
-  refuseEmpty(settings.cases, 'server');
+  refuseEmpty(settings.cases, 'server', 'client');
   return runSelf({ ...settings, json: flags.has('json'), quiet: flags.has('quiet'), report: flags.text('report') }, io);
 };
 

@@ -67,7 +67,7 @@ export class Arrival implements Timed, Receiver {
   readonly #host: Host;
   readonly #socket: Socket;
   readonly #seat: Seat;
-  readonly #caller: Caller;
+  #caller: Caller;
   readonly #parser: HeadParser;
   #proxy: ProxyParser | undefined;
   #deadline: number;
@@ -160,6 +160,7 @@ export class Arrival implements Timed, Receiver {
         this.#peer = result.source.address;
         this.#address = result.source.address;
       }
+      if (result.secure) this.#caller = { ...this.#caller, secure: true };
       bytes = result.rest;
       if (bytes.length === 0) return;
     }
@@ -235,7 +236,7 @@ export class Arrival implements Timed, Receiver {
     let terms: Terms | Fault;
     let accept: Uint8Array;
     try {
-      terms = this.#host.door.terms(request, this.#seen(request));
+      terms = this.#host.door.terms(request, () => this.#seen(request));
       if ('kind' in terms) return this.#refuse(terms, request.path);
       const fields = Object.entries(admit.headers ?? {});
       accept = writeAccept({ key: request.key, protocol: terms.protocol, extensions: terms.extensions, fields });

@@ -22,7 +22,8 @@ import { judgePath, type PathRule, parsePaths } from './paths.js';
 /** What the socket says about the one who asks. */
 export interface Caller {
   readonly peer: string | undefined;
-  readonly local: string | undefined;
+  /** Our own address of the socket: asked for only where it matters. */
+  readonly local: () => string | undefined;
   readonly secure: boolean;
 }
 
@@ -36,6 +37,7 @@ export interface Terms {
 export class Door {
   readonly options: Resolved<ServerRest>;
   readonly trusted: Trusted;
+  readonly trustsNobody: boolean;
   readonly #paths: PathRule;
   readonly #origins: OriginRule;
   readonly #hosts: HostRule | undefined;
@@ -44,6 +46,7 @@ export class Door {
     this.options = options;
     const { rest } = options;
     this.trusted = parseTrusted(rest.trustedProxies);
+    this.trustsNobody = rest.trustedProxies.length === 0;
     this.#paths = parsePaths(rest.path);
     this.#origins = parseOriginRule(rest.origins);
     this.#hosts = rest.hosts === undefined ? undefined : parseHostRule(rest.hosts);
@@ -51,6 +54,8 @@ export class Door {
 
   /** The client's address as far as the trusted proxies can be believed. */
   addressOf(request: UpgradeRequest | PlainRequestHead, peer: string | undefined): string {
+    // The system writes IPv4 as everybody does; nothing to parse where no proxy is believed.
+    if (this.trustsNobody && peer !== undefined && !peer.includes(':')) return peer;
     const header = this.options.rest.forwardingHeader;
     return clientAddress(peer, this.trusted, header, request.head.fields.all(header)).address ?? '';
   }
@@ -77,11 +82,11 @@ export class Door {
   }
 
   /** Section 4.2.2 item 4: at most one subprotocol, and only one that was offered; extensions only when offered. */
-  terms(request: UpgradeRequest, seen: OpeningRequest): Terms | Fault {
+  terms(request: UpgradeRequest, seen: () => OpeningRequest): Terms | Fault {
     const { subprotocols } = this.options.rest;
     const protocol =
       typeof subprotocols === 'function'
-        ? (subprotocols(request.protocols, seen) ?? '')
+        ? (subprotocols(request.protocols, seen()) ?? '')
         : (subprotocols.find((name) => request.protocols.includes(name)) ?? '');
     if (protocol !== '' && !request.protocols.includes(protocol)) {
       return fault('WSD_UPGRADE_FAILED', `the subprotocol ${JSON.stringify(protocol)} was not offered`);
@@ -97,7 +102,7 @@ export class Door {
     upgrade: boolean,
   ): ReturnType<typeof judgeHost> {
     const { fields } = request.head;
-    const rule = this.#hosts ?? defaultHostRule(caller.local);
+    const rule = this.#hosts ?? defaultHostRule(caller.local());
     const forwarded = fields.has('forwarded') || fields.has('x-forwarded-for') || fields.has('via');
     return judgeHost(fields.get('host') ?? '', rule, couldBePage({ upgrade, origin: fields.get('origin'), forwarded }));
   }

@@ -214,7 +214,8 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   #admit(raw: Socket): ((socket: Socket, secure: boolean) => Arrival) | undefined {
     this.#tally.count('accepted');
     const peer = raw.remoteAddress;
-    const counted = peer === undefined || isTrusted(peer, this.#door.trusted) ? undefined : peer;
+    const counted =
+      peer === undefined || (!this.#door.trustsNobody && isTrusted(peer, this.#door.trusted)) ? undefined : peer;
     const seat = this.#admission.arrive(counted, now());
     if (seat.kind === 'fault') {
       const answer = refusalOf(seat.code, () => this.#host.retryAfter());
@@ -223,9 +224,8 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
       raw.end(answer.bytes, () => raw.destroy());
       return undefined;
     }
-    const local = raw.localAddress;
     return (socket, secure) => {
-      const caller: Caller = { peer, local, secure };
+      const caller: Caller = { peer, local: () => raw.localAddress, secure };
       const arrival = new Arrival(this.#host, socket, seat, caller);
       this.#arrivals.add(arrival);
       return arrival;

@@ -1,7 +1,8 @@
 // The public door: what an embedder may use, and nothing else. Re-exports only; spec/surface.spec.ts holds it to the documented list.
 
 export { connect } from './client/connect.js';
-export { WebSocket } from './client/standard.js';
+export type { CloseEvent, CloseEventInit } from './client/events.js';
+export { type BinaryType, WebSocket, type WebSocketEventMap, type WebSocketOptions } from './client/standard.js';
 export { FAULTS, type Fault, type FaultCode, WsdError } from './fault.js';
 export { closeName } from './frame/close.js';
 export { explainFrames } from './frame/explain.js';

@@ -12,7 +12,7 @@ export type Step<T> = (done: (value: T) => void, fail: (error: WsdError) => void
 /** An earlier end of one step that is no failure of the attempt. */
 export interface Patience {
   readonly ms: number;
-  over(): void;
+  readonly over: () => void;
 }
 
 export class Attempt implements Timed {

@@ -36,8 +36,6 @@ type Answered =
   | { readonly kind: 'open'; readonly opened: Opened }
   | { readonly kind: 'moved'; readonly to: Destination };
 
-let ids = 0;
-
 /** Rejects with a WsdError, or with a TypeError for what our own caller got wrong. */
 export const open = async (url: string | URL, options: Options): Promise<Opened> => {
   const { rest } = options;
@@ -143,7 +141,6 @@ const assemble = (
   const connection = new Connection<undefined>(
     link,
     {
-      id: ++ids,
       subprotocol,
       extensions: fields.all('sec-websocket-extensions').join(', '),
       remoteAddress: socket.remoteAddress ?? '',

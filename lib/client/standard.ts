@@ -90,7 +90,7 @@ export class WebSocket extends EventTarget {
     return this.#url;
   }
 
-  get readyState(): number {
+  get readyState(): 0 | 1 | 2 | 3 {
     // The server may have begun to close, and the script is not told in any other way.
     return this.#state === OPEN && this.#opened?.link.state !== 'open' ? CLOSING : this.#state;
   }

@@ -27,11 +27,6 @@ export const parseHead = (text: string): Head => {
 export class HeadReader {
   #bytes: Uint8Array = new Uint8Array(0);
 
-  /** What has come so far, for reports. */
-  get bytes(): Uint8Array {
-    return this.#bytes;
-  }
-
   receive(chunk: Uint8Array): HeadResult {
     // The blank line may begin up to three bytes before this chunk.
     const from = Math.max(0, this.#bytes.length - 3);

@@ -34,11 +34,6 @@ export class WireLog {
     this.#start = now;
   }
 
-  /** True while entries are still kept from the beginning: beyond that a sender of thousands need not look closely. */
-  get roomy(): boolean {
-    return this.#first.length < FIRST;
-  }
-
   frame(way: 'in' | 'out', frame: SeenFrame, payload: Uint8Array, length: number, now: number): void {
     this.#add({ at: now - this.#start, way, what: frameText(frame), length, head: headOf(payload) });
   }

@@ -1,9 +1,11 @@
 // The bytes of one message under way: pieces in, one contiguous piece of memory out. Knows no frames.
-// Memory follows what has arrived, not what a header announces: room grows to eight times the bytes at hand, never past the
-// announced size, so a peer cannot make us hold memory that it did not pay for, and each byte is copied a bounded number of times.
+// Memory follows what has arrived, not what a header announces: room grows to eight times the bytes at hand towards an announced size,
+// and to twice where nobody knows how many fragments will follow. So a peer cannot make us hold memory that it did not pay for, and
+// each byte is copied a bounded number of times, however small the pieces are.
 
 const SMALLEST = 4096;
-const GROWTH = 8;
+const GROWTH_ANNOUNCED = 8;
+const GROWTH_UNKNOWN = 2;
 const NOTHING = Buffer.alloc(0);
 
 /** One piece of memory that was lent and came back, kept for whoever needs such a piece next. */
@@ -19,10 +21,10 @@ export class Assembly {
     return this.#size;
   }
 
-  /** Copies `bytes[start, end)` to the end. `expected` is how large the message may become as far as known. */
-  append(bytes: Uint8Array, start: number, end: number, expected: number): void {
+  /** Copies `bytes[start, end)` to the end. The current frame ends at `announced`; with `more`, others follow it. */
+  append(bytes: Uint8Array, start: number, end: number, announced: number, more = false): void {
     const size = this.#size + end - start;
-    if (size > this.#room.length) this.#grow(size, expected);
+    if (size > this.#room.length) this.#grow(size, announced, more);
     this.#room.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.#size);
     this.#size = size;
   }
@@ -51,8 +53,9 @@ export class Assembly {
     this.#size = 0;
   }
 
-  #grow(size: number, expected: number): void {
-    const wanted = Math.max(size, Math.min(expected, Math.max(size * GROWTH, SMALLEST)));
+  #grow(size: number, announced: number, more: boolean): void {
+    const towards = Math.min(announced, Math.max(size * GROWTH_ANNOUNCED, SMALLEST));
+    const wanted = Math.max(size, towards, more ? Math.max(size * GROWTH_UNKNOWN, SMALLEST) : 0);
     let room: Buffer;
     if (spare !== undefined && spare.length >= wanted) {
       room = spare;

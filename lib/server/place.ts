@@ -8,10 +8,7 @@ import { infoOf } from './opening.js';
 /** Told of the end of a connection before its user is. */
 export type Leave<Data> = (connection: Connection<Data>, outcome: Outcome) => void;
 
-let ids = 0;
-
 export class Place<Data> implements ConnectionParts<Data> {
-  readonly id: number = ++ids;
   readonly subprotocol: string;
   readonly extensions: string;
   readonly remoteAddress: string;

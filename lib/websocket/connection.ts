@@ -31,7 +31,6 @@ export interface ConnectionEvents {
 
 /** What a connection is made of besides its link. */
 export interface ConnectionParts<Data = unknown> {
-  readonly id: number;
   readonly subprotocol: string;
   readonly extensions: string;
   readonly remoteAddress: string;
@@ -40,9 +39,12 @@ export interface ConnectionParts<Data = unknown> {
   ended?(connection: Connection<Data>, outcome: Outcome): void;
 }
 
+let ids = 0;
+
 export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implements Listener, AsyncIterable<Message> {
   /** Whatever the embedder wants to keep with the connection; `authorize` sets it. */
   data: Data;
+  readonly #id: number = ++ids;
   readonly #link: Link;
   readonly #parts: ConnectionParts<Data>;
 
@@ -61,7 +63,7 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
 
   /** Counts up in one process. */
   get id(): number {
-    return this.#parts.id;
+    return this.#id;
   }
 
   /** The subprotocol that was agreed, or ''. */

@@ -244,7 +244,7 @@ export class Machine {
     const assembly = this.#assembly as Assembly;
     const from = assembly.size;
     if (this.role === 'server') mask(bytes, this.#key, at, at + take, this.#phase);
-    assembly.append(bytes, at, at + take, from + this.#left);
+    assembly.append(bytes, at, at + take, from + this.#left, !this.#fin);
     this.#phase = (this.#phase + take) & 3;
     this.#left -= take;
     // Section 8.1, judged as it arrives; what is compressed can only be judged when it is inflated.

@@ -109,6 +109,31 @@ t.test('frames that are glued to the 101 are the first messages, however the byt
   }
 });
 
+t.test("a listener that is added right after the dial hears 'open', and nothing before it", async (t) => {
+  for (const tls of [undefined, LOCALHOST]) {
+    const server = await serve(
+      t,
+      (wire, head) => {
+        wire.write(accept(head));
+        // Not glued: the client says something first.
+        wire.readFrame().then(
+          () => wire.write(text('hello')),
+          () => {},
+        );
+      },
+      { tls },
+    );
+    const url = `${tls === undefined ? 'ws' : 'wss'}://localhost:${server.port}/`;
+    const connection = await connect(url, { tls: { ca: LOCALHOST.cert } });
+    connection.send('hello?');
+    const seen: unknown[] = [];
+    connection.on('open', () => seen.push('open'));
+    seen.push(await firstMessage(connection));
+    t.strictSame(seen, ['open', 'hello'], url.slice(0, 3));
+    connection.terminate();
+  }
+});
+
 t.test('the first message waits for a listener that comes late', async (t) => {
   const server = await serve(t, (wire, head) => {
     wire.write(accept(head));

@@ -322,6 +322,8 @@ t.test('where nobody listens the message says who was asked', async (t) => {
   t.equal(error.code, 'WSD_DIAL_CONNECT');
   t.match(error.message, new RegExp(`ECONNREFUSED 127\\.0\\.0\\.1:${server.port}`));
   t.equal((error.cause as { code?: string }).code, 'ECONNREFUSED');
+  const named = await failure(`ws://localhost:${server.port}/`);
+  t.match(named.message, /ECONNREFUSED/, 'also where a name has several addresses');
   const unix = await failure(`ws+unix:${join(tmpdir(), randomUUID())}`);
   t.equal(unix.code, 'WSD_DIAL_CONNECT');
   t.match(unix.message, /ENOENT/);

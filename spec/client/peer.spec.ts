@@ -111,22 +111,16 @@ t.test('text and binary come back as they were sent', async (t) => {
 
 t.test('pings go both ways', async (t) => {
   const seen: string[] = [];
-  const ponged = new Promise<void>((done) => {
-    void listen(t, {}, (socket) => {
-      socket.on('ping', (data) => seen.push(`ping ${data}`));
-      socket.on('pong', (data) => {
-        seen.push(`pong ${data}`);
-        done();
-      });
-      socket.ping('from there');
-    }).then(async (url) => {
-      const connection = await connect(url);
-      t.ok((await connection.ping('from here')) >= 0);
-      t.teardown(() => connection.terminate());
-    });
+  const url = await listen(t, {}, (socket) => {
+    socket.on('ping', (data) => seen.push(`ping ${data}`));
+    socket.on('pong', (data) => socket.send(`pong ${data}`));
+    socket.ping('from there');
   });
-  await ponged;
-  t.ok(seen.includes('pong from there'));
+  const connection = await connect(url);
+  t.equal((await connection[Symbol.asyncIterator]().next()).value, 'pong from there');
+  t.ok((await connection.ping('from here')) >= 0);
+  t.strictSame(seen, ['ping from here']);
+  t.match(await connection.close(), { clean: true });
 });
 
 t.test('a close of either side is one both agree on', async (t) => {

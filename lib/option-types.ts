@@ -93,6 +93,7 @@ export interface ServerOptions<Data = undefined> extends ConnectionOptions {
   readonly maxPendingAuthorize?: number | undefined;
   readonly acceptRate?: Rate | undefined;
   readonly acceptRatePerAddress?: Rate | undefined;
+  readonly maxBufferedTotal?: number | undefined;
   readonly trustedProxies?: readonly string[] | undefined;
   readonly forwardingHeader?: 'x-forwarded-for' | 'forwarded' | undefined;
   readonly proxyProtocol?: boolean | undefined;

@@ -119,6 +119,10 @@ const serverSchema = z.strictObject({
   maxPendingAuthorize: count(1, 'most authorize() calls at once').default(1_000),
   acceptRate: rate.optional().describe('new sockets: {perSecond, burst}; then 503'),
   acceptRatePerAddress: rate.optional().describe('new sockets of one address: {perSecond, burst}; then 429'),
+  maxBufferedTotal: count(
+    1,
+    'most bytes queued for slow readers on all connections together; then the policy decides',
+  ).default(512 * MIB),
   trustedProxies: z
     .array(z.string())
     .default([])

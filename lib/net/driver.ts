@@ -153,7 +153,7 @@ export class Driver implements Wire, Timed, Receiver {
     }
     const kept = socket.writableLength > 0;
     outbox.settle(kept);
-    if (!kept) return;
+    if (!kept) return link.written();
     // An empty write behind it calls back when the kernel took all: 'drain' would stay away below the socket's own mark.
     outbox.blocked = true;
     socket.write(EMPTY, () => {

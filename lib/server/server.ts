@@ -13,6 +13,7 @@ import { Driver } from '../net/driver.js';
 import { after } from '../net/wait.js';
 import type { ServerOptions } from '../option-types.js';
 import { resolveServer } from '../options.js';
+import { Budget } from '../websocket/budget.js';
 import { Connection } from '../websocket/connection.js';
 import { Link, type Outcome } from '../websocket/link.js';
 import type { Payload } from '../websocket/payload.js';
@@ -56,6 +57,8 @@ export interface BroadcastOptions<Data> {
 export interface CloseOptions {
   /** How long in ms the peers have to finish; default 10 s. */
   readonly drain?: number | undefined;
+  /** Cuts what is left at once when aborted. */
+  readonly signal?: AbortSignal | undefined;
   /** Default 1001, going away. 1012 asks clients to come back. */
   readonly code?: number | undefined;
   readonly reason?: string | undefined;
@@ -79,6 +82,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   readonly #detach: Set<() => void> = new Set();
   readonly #arrivals: Set<Arrival> = new Set();
   readonly #tally: Tally = new Tally();
+  readonly #budget: Budget;
   readonly #host: Host;
   #closed: Promise<CloseCounts> | undefined;
 
@@ -97,6 +101,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
       acceptRate: rest.acceptRate,
       acceptRatePerAddress: rest.acceptRatePerAddress,
     });
+    this.#budget = new Budget(rest.maxBufferedTotal);
     this.#onConnection = onConnection;
     this.#host = this.#hostOf();
   }
@@ -262,6 +267,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     const connection: Connection<Data> = new Connection(link, new Place(opened, this.#left), opened.data as Data);
     this.#tally.count('opened');
     this.#connections.add(connection);
+    link.machine.outbox.budget = this.#budget;
     // The 101 leaves with whatever the handler sends at once.
     link.machine.outbox.push(opened.accept, false);
     this.#greet(connection, link);
@@ -289,6 +295,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
 
   async #drain({
     drain = 10_000,
+    signal,
     code = 1001,
     reason = 'server is shutting down',
   }: CloseOptions): Promise<CloseCounts> {
@@ -298,11 +305,15 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     for (const arrival of this.#arrivals) arrival.turnAway();
     const connections = [...this.#connections];
     const ends = connections.map((connection) => connection.close(code, reason, drain));
-    const cancel = after(drain, () => {
+    const cut = (): void => {
       for (const connection of connections) connection.terminate();
-    });
+    };
+    const cancel = after(drain, cut);
+    if (signal?.aborted === true) cut();
+    signal?.addEventListener('abort', cut, { once: true });
     const outcomes = await Promise.all(ends);
     cancel();
+    signal?.removeEventListener('abort', cut);
     const clean = outcomes.filter((outcome) => outcome.clean).length;
     this.emit('close');
     return { clean, cut: outcomes.length - clean };

@@ -1,6 +1,7 @@
 // A WebSocket connection as its user sees it, the same on both sides. Thin: what it does is in link.ts. It is handed out open, and
 // nothing that the peer sent before a listener was there is lost.
 import type { Fields } from '../http/head.js';
+import { orAborted } from './abort.js';
 import { Emitter } from './emitter.js';
 import type { Message } from './inbox.js';
 import type { Link, Listener, Outcome } from './link.js';
@@ -117,9 +118,9 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
     return new MessageWriter(this.#link, kind);
   }
 
-  /** Resolves with the round trip in ms; rejects when the connection ends first. */
-  ping(data?: Payload): Promise<number> {
-    return this.#link.ping(data);
+  /** Resolves with the round trip in ms; rejects when the connection ends first, or the signal is aborted. */
+  ping(data?: Payload, signal?: AbortSignal): Promise<number> {
+    return this.#link.ping(data, signal);
   }
 
   /** A Pong that nobody asked for: a one-way sign of life. Pings of the peer are answered by themselves. */
@@ -128,8 +129,8 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
   }
 
   /** Resolves when the queue is below the high-water mark, or the connection is closed. */
-  async drained(): Promise<void> {
-    await this.#link.outgoing.drained();
+  async drained(signal?: AbortSignal): Promise<void> {
+    await orAborted(this.#link.outgoing.drained(), signal);
   }
 
   /**

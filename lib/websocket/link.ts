@@ -4,6 +4,7 @@
 import { closeCodeOf, type Fault, type FaultCode, fault, phraseOf, WsdError } from '../fault.js';
 import { type CloseBody, writeClose } from '../frame/close.js';
 import { OPCODE } from '../frame/opcode.js';
+import { orAborted } from './abort.js';
 import type { Codec } from './codec.js';
 import { Inbox, type InboxPort, type Message } from './inbox.js';
 import { type Kind, Machine, type Sink } from './machine.js';
@@ -141,14 +142,14 @@ export class Link implements Sink, InboxPort {
   }
 
   /** A ping that resolves with the round trip in ms. */
-  ping(data: Payload | undefined): Promise<number> {
+  ping(data: Payload | undefined, signal?: AbortSignal): Promise<number> {
     this.#pings ??= new Pings();
     const payload = data === undefined ? this.#pings.nextData() : controlBytes(data);
     if (this.state !== 'open') return Promise.reject(new WsdError('WSD_SOCKET_ENDED', 'the connection is not open'));
     const answered = this.#pings.wait(payload, this.wire.now());
     this.machine.sender.control(OPCODE.ping, payload);
     this.outgoing.owe();
-    return answered;
+    return orAborted(answered, signal);
   }
 
   sendPong(data: Payload | undefined): void {

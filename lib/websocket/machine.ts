@@ -116,6 +116,8 @@ export class Machine {
 
   tick(now: number): void {
     if (this.#state === 'failed' || this.#state === 'closed') return;
+    // Who is not read cannot be heard: silence that we made ourselves is no sign of death.
+    if (this.#held) this.liveness.heard(now);
     const verdict = this.liveness.tick(now, this.#state === 'open');
     if (verdict === 'ping') this.sender.control(OPCODE.ping, NOTHING);
     else if (verdict !== undefined) this.fail(fault(verdict), now);

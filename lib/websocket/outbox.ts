@@ -4,6 +4,7 @@
 // While the socket takes nothing (`blocked`), the newest pong replaces older ones (RFC 6455 section 5.5.3 allows it), so that a
 // ping flood cannot make us hold memory, and whole messages can still be dropped or replaced as the policy says.
 import { mask } from '../frame/mask.js';
+import type { Budget } from './budget.js';
 import type { Wire } from './wire.js';
 
 /** Half of a second-level cache, so that what is gathered is still there when the kernel copies it. */
@@ -32,6 +33,8 @@ export class Outbox {
   blocked = false;
   /** Writes at once what does not fit; without it, that waits in memory of its own. */
   wire: Pick<Wire, 'flush'> | undefined;
+  /** Shared with other connections: what waits here counts there. */
+  budget: Budget | undefined;
   #pieces: Piece[] = NONE;
   #queued = 0;
   #pong: Uint8Array | undefined;
@@ -95,7 +98,7 @@ export class Outbox {
     if (gatherer === this) this.#endGather();
     if (key !== undefined && this.#replace(key, bytes)) return;
     this.#add({ bytes, droppable, key });
-    this.#queued += bytes.length;
+    this.#count(bytes.length);
   }
 
   /** An answer to a ping: in its place while the peer reads, the newest one only while it does not. */
@@ -113,7 +116,7 @@ export class Outbox {
     const kept: Piece[] = [];
     for (const piece of this.#pieces) {
       if (piece.droppable && this.#queued + bytes > cap) {
-        this.#queued -= piece.bytes.length;
+        this.#count(-piece.bytes.length);
         dropped++;
       } else kept.push(piece);
     }
@@ -133,7 +136,7 @@ export class Outbox {
     }
     for (const piece of this.#pieces) out.push(piece.bytes);
     this.#pieces = NONE;
-    this.#queued = 0;
+    this.#count(-this.#queued);
     if (gatherer === this) {
       gatherer = undefined;
       if (gathered > 0) out.push(lend ? gather.subarray(0, gathered) : Buffer.from(gather.subarray(0, gathered)));
@@ -156,8 +159,13 @@ export class Outbox {
       gathered = 0;
     }
     this.#pieces = NONE;
-    this.#queued = 0;
+    this.#count(-this.#queued);
     this.#pong = undefined;
+  }
+
+  #count(bytes: number): void {
+    this.#queued += bytes;
+    if (this.budget !== undefined) this.budget.used += bytes;
   }
 
   #add(piece: Piece): void {
@@ -179,14 +187,14 @@ export class Outbox {
     gather = Buffer.allocUnsafeSlow(GATHER);
     gathered = 0;
     this.#add({ bytes, droppable: false, key: undefined });
-    this.#queued += bytes.length;
+    this.#count(bytes.length);
   }
 
   #replace(key: string, bytes: Uint8Array): boolean {
     for (let i = this.#pieces.length - 1; i >= 0; i--) {
       const piece = this.#pieces[i] as Piece;
       if (piece.key !== key) continue;
-      this.#queued += bytes.length - piece.bytes.length;
+      this.#count(bytes.length - piece.bytes.length);
       this.#pieces[i] = { bytes, droppable: piece.droppable, key };
       return true;
     }

@@ -54,7 +54,7 @@ export class Outgoing {
     if (this.#machine.state !== 'open') return CLOSED;
     const size = body?.length ?? prepared?.payload.length ?? (data as string).length;
     const buffered = this.buffered;
-    if (buffered > 0 && buffered + size > this.#settings.maxBuffered && !this.#makeRoom(size)) return DROPPED;
+    if (buffered > 0 && this.#isTooMuch(buffered, size) && !this.#makeRoom(size)) return DROPPED;
     if (this.#behind !== undefined) {
       // Its bytes may change before its turn comes.
       const kept = prepared ?? (body === undefined ? (data as string) : Buffer.from(body));
@@ -169,12 +169,17 @@ export class Outgoing {
     } else sender.prepared(wanted ? message.packed(codec) : message.plain(), options?.key);
   }
 
+  /** Above the cap of the connection, or, with something waiting already, above what all may have together. */
+  #isTooMuch(buffered: number, size: number): boolean {
+    return buffered + size > this.#settings.maxBuffered || this.#machine.outbox.budget?.exceeds(size) === true;
+  }
+
   /** The cap is reached: what the policy does about it. True when the message may be queued after all. */
   #makeRoom(size: number): boolean {
     const { policy, maxBuffered } = this.#settings;
     if (policy === 'drop-oldest') {
       this.dropped += this.#machine.outbox.dropOldest(size + this.#wire.pending, maxBuffered);
-      if (this.buffered + size <= maxBuffered) return true;
+      if (!this.#isTooMuch(this.buffered, size)) return true;
     }
     this.dropped++;
     if (policy === 'close') {

@@ -127,7 +127,6 @@ export class End implements Wire, Far {
     this.connection = new Connection(
       this.link,
       {
-        id: 1,
         subprotocol: '',
         extensions: '',
         remoteAddress: '192.0.2.1',

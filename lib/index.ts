@@ -22,7 +22,7 @@ export type {
   ServerOptions,
 } from './option-types.js';
 export { describeOptions } from './options.js';
-export type { PlainRequest } from './server/arrival.js';
+export type { PlainRequest } from './server/answers.js';
 export type { Listening, ListenOptions } from './server/listen.js';
 export {
   type BroadcastOptions,

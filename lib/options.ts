@@ -137,14 +137,23 @@ const serverSchema = z.strictObject({
 
 const clientSchema = z.strictObject({
   ...connection,
-  headers: z.union([z.record(z.string(), z.string()), z.array(z.tuple([z.string(), z.string()]))]).default({}),
-  subprotocols: z.array(z.string()).default([]),
+  headers: z
+    .union([z.record(z.string(), z.string()), z.array(z.tuple([z.string(), z.string()]))])
+    .default({})
+    .describe('header fields of the request'),
+  subprotocols: z.array(z.string()).default([]).describe('subprotocols to offer, in order of preference'),
   origin: z.string().optional().describe('the Origin header; absent: none'),
   timeout: ms('time for the whole opening handshake; 0: none').default(30_000),
   redirects: count(0, 'how many redirects to follow').default(0),
   proxy: z.string().optional().describe('http:// or https:// URL of a proxy that tunnels by CONNECT'),
-  signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, 'signal must be an AbortSignal').optional(),
-  tls: z.custom<TlsOptions>((value) => typeof value === 'object' && value !== null, 'tls must be an object').optional(),
+  signal: z
+    .custom<AbortSignal>((value) => value instanceof AbortSignal, 'signal must be an AbortSignal')
+    .optional()
+    .describe('calls the dial off; an open connection is not touched'),
+  tls: z
+    .custom<TlsOptions>((value) => typeof value === 'object' && value !== null, 'tls must be an object')
+    .optional()
+    .describe('options of tls.connect, such as ca, cert and key'),
   head: headLimits.prefault({}).describe('limits of an HTTP head: {line, total, fields}'),
 });
 

@@ -2,6 +2,7 @@
 // arms the wheel. Knows sockets and nothing of frames. Server and client differ only in how they came by the socket.
 import type { Socket } from 'node:net';
 import type { Link } from '../websocket/link.js';
+import type { Outbox } from '../websocket/outbox.js';
 import type { Wire } from '../websocket/wire.js';
 import { now } from './clock.js';
 import { type Receiver, readInto } from './reader.js';
@@ -36,6 +37,7 @@ export class Driver implements Wire, Timed, Receiver {
   readonly #lends: boolean;
   #link: Link | undefined;
   #awake = false;
+  #plain = true; // what is owed is bytes and nothing else
   #finished = false; // our side of the socket is ended
   #gone = false;
 
@@ -54,6 +56,7 @@ export class Driver implements Wire, Timed, Receiver {
     socket.on('end', onEnd).on('error', onError).on('close', onClose);
     arm(this);
     if (head.length > 0) this.read(Buffer.from(head));
+    else this.#flush();
     if (socket.destroyed) this.closed(false);
     else if (socket.readableEnded) this.ended();
   }
@@ -66,10 +69,13 @@ export class Driver implements Wire, Timed, Receiver {
 
   flush(): void {
     const link = this.#link;
-    if (link !== undefined && !this.#gone && !this.#finished && !link.machine.outbox.blocked) this.#write(link);
+    if (link !== undefined && !this.#gone && !this.#finished && !link.machine.outbox.blocked) {
+      this.#write(link, link.machine.outbox);
+    }
   }
 
-  wake(): void {
+  wake(plain = false): void {
+    if (!plain) this.#plain = false;
     if (this.#awake || this.#gone) return;
     this.#awake = true;
     if (woken.push(this) === 1) process.nextTick(flushWoken);
@@ -113,7 +119,9 @@ export class Driver implements Wire, Timed, Receiver {
   /** What was asked for outside of a read. */
   work(): void {
     this.#awake = false;
-    this.#link?.work(now());
+    if (this.#plain) return this.flush();
+    this.#plain = true;
+    this.#link?.work();
     this.#flush();
   }
 
@@ -135,25 +143,31 @@ export class Driver implements Wire, Timed, Receiver {
     const link = this.#link;
     if (link === undefined || this.#gone) return;
     const outbox = link.machine.outbox;
-    if (!outbox.blocked && !this.#finished) this.#write(link);
+    if (!outbox.blocked && !this.#finished) this.#write(link, outbox);
     if (!outbox.blocked && link.wish() === 'end') this.#finish();
-    arm(this);
+    if (link.takeNearer()) arm(this);
   }
 
-  #write(link: Link): void {
-    const outbox = link.machine.outbox;
-    const pieces = outbox.take(this.#lends);
+  #write(link: Link, outbox: Outbox): void {
     const socket = this.#socket;
-    if (pieces.length === 0) return outbox.settle(false);
-    if (pieces.length === 1) socket.write(pieces[0] as Uint8Array);
+    const one = outbox.takeOne();
+    if (one !== undefined) socket.write(one);
     else {
-      socket.cork();
-      for (const piece of pieces) socket.write(piece);
-      socket.uncork();
+      const pieces = outbox.take(this.#lends);
+      if (pieces.length === 0) return outbox.settle(false);
+      if (pieces.length === 1) socket.write(pieces[0] as Uint8Array);
+      else {
+        socket.cork();
+        for (const piece of pieces) socket.write(piece);
+        socket.uncork();
+      }
     }
     const kept = socket.writableLength > 0;
     outbox.settle(kept);
-    if (!kept) return link.written();
+    if (!kept) {
+      if (outbox.told) link.written();
+      return;
+    }
     // An empty write behind it calls back when the kernel took all: 'drain' would stay away below the socket's own mark.
     outbox.blocked = true;
     socket.write(EMPTY, () => {

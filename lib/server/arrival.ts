@@ -2,9 +2,9 @@
 // HTTP answer and the end. One absolute deadline, not moved by bytes. Bytes after the head wait, up to a cap, and are not looked at
 // before the 101. Nothing is written to a socket that is gone.
 import type { Socket } from 'node:net';
-import { type Fault, type FaultCode, fault, statusOf } from '../fault.js';
+import { type Fault, type FaultCode, fault } from '../fault.js';
 import { HeadParser, type RequestHead } from '../http/head.js';
-import { type Response, refusal, writeResponse } from '../http/response.js';
+import { type Response, writeResponse } from '../http/response.js';
 import { now } from '../net/clock.js';
 import { type Receiver, readInto } from '../net/reader.js';
 import { arm, disarm, type Timed } from '../net/wheel.js';
@@ -12,6 +12,7 @@ import type { Admit, OpeningRequest, Refusal } from '../option-types.js';
 import { judgeRequest, type PlainRequestHead, type UpgradeRequest, writeAccept } from '../websocket/opening-server.js';
 import { isTrusted } from './address.js';
 import type { Seat } from './admission.js';
+import { type PlainRequest, refusalOf, writeHint } from './answers.js';
 import { type Caller, type Door, infoOf, isRefusal, type Terms } from './opening.js';
 import { ProxyParser } from './proxy-protocol.js';
 
@@ -43,23 +44,6 @@ export interface Opened {
   readonly accept: Uint8Array;
   readonly head: Uint8Array;
   readonly seat: Seat;
-}
-
-/** A request without Upgrade: an embedder may answer it. */
-export interface PlainRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly query: string;
-  readonly fields: RequestHead['fields'];
-  readonly host: string;
-  readonly remoteAddress: string;
-  readonly secure: boolean;
-  /** Answers and ends the connection. */
-  respond(response: {
-    readonly status: number;
-    readonly headers?: Readonly<Record<string, string>>;
-    readonly body?: string | Uint8Array;
-  }): void;
 }
 
 export class Arrival implements Timed, Receiver {
@@ -98,8 +82,9 @@ export class Arrival implements Timed, Receiver {
   }
 
   /** The request was read by somebody else, as http.Server does. */
-  take(head: RequestHead, early: Uint8Array): void {
+  take(head: RequestHead, early: Uint8Array, wrong?: FaultCode): void {
     this.#listen();
+    if (wrong !== undefined) return this.#refuse(fault(wrong));
     if (early.length > 0) this.#keep(early);
     this.#judge(head);
   }
@@ -280,14 +265,8 @@ export class Arrival implements Timed, Receiver {
       },
     });
     if (taken) return;
-    const url = `${this.#caller.secure ? 'wss' : 'ws'}://${host}${request.path}`;
-    const body = `This is a WebSocket endpoint, and this was a plain HTTP request.\nFrom a page or a script:  new WebSocket('${url}')\nFrom a terminal:          wsd connect ${url}\n`;
-    const fields: [string, string][] = [
-      ['Upgrade', 'websocket'],
-      ['Sec-WebSocket-Version', '13'],
-      ['X-Content-Type-Options', 'nosniff'],
-    ];
-    this.#end(writeResponse({ status: 426, fields, body, head }));
+    this.#host.refused('WSD_UPGRADE_REQUIRED', 426, this.#address, undefined, request.path);
+    this.#end(writeHint(`${this.#caller.secure ? 'wss' : 'ws'}://${host}${request.path}`, head));
   }
 
   #answerRefusal(answer: Refusal, path: string): void {
@@ -333,17 +312,6 @@ export class Arrival implements Timed, Receiver {
     arm(this);
   }
 }
-
-/** The answer to a fault; clients that should come back are told when. */
-export const refusalOf = (
-  code: FaultCode,
-  retryAfter: () => number,
-): { readonly bytes: Uint8Array; readonly status: number } => {
-  const status = statusOf(code);
-  const bytes =
-    status === 503 || status === 429 ? refusal(code, [['Retry-After', String(retryAfter())]]) : refusal(code);
-  return { bytes, status };
-};
 
 const NOTHING = new Uint8Array(0);
 const ignore = (): void => {};

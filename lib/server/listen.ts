@@ -42,9 +42,18 @@ export interface Accept {
   failed(error: Error): void;
 }
 
+/** What fits into sun_path on every system. */
+const LONGEST_PATH = 103;
+
 export const listen = async (options: ListenOptions, accept: Accept): Promise<Listening> => {
   const { tls, signal, path } = options;
   signal?.throwIfAborted();
+  // A longer one would be cut off without a word, and listen somewhere else.
+  if (path !== undefined && Buffer.byteLength(path) > LONGEST_PATH) {
+    throw new RangeError(
+      `the path of a Unix socket has at most ${LONGEST_PATH} bytes, this one has ${Buffer.byteLength(path)}`,
+    );
+  }
   const secure = tls !== undefined;
   let context = secure ? createSecureContext(tls) : undefined;
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (raw) => {

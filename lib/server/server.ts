@@ -20,7 +20,8 @@ import type { Payload } from '../websocket/payload.js';
 import { Prepared } from '../websocket/prepared.js';
 import { isTrusted } from './address.js';
 import { Admission, type AdmissionCounts } from './admission.js';
-import { Arrival, type Host, type Opened, type PlainRequest, refusalOf } from './arrival.js';
+import { type PlainRequest, refusalOf } from './answers.js';
+import { Arrival, type Host, type Opened } from './arrival.js';
 import { type Accept, type Listening, type ListenOptions, listen } from './listen.js';
 import { type Caller, Door } from './opening.js';
 import { judgePath, parsePaths } from './paths.js';
@@ -158,10 +159,10 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
       pairs.push([request.rawHeaders[i] as string, request.rawHeaders[i + 1] as string]);
     }
-    const target = wrongPath === undefined ? (request.url ?? '') : '';
     arrived(socket as Socket, 'encrypted' in socket).take(
-      { method: request.method ?? '', target, fields: Fields.from(pairs) },
+      { method: request.method ?? '', target: request.url ?? '', fields: Fields.from(pairs) },
       head,
+      wrongPath,
     );
   }
 
@@ -177,7 +178,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     let taken = 0;
     for (const connection of this.#connections) {
       if (connection === options.except || options.filter?.(connection) === false) continue;
-      const { status } = connection.send(message, how);
+      const status = how === undefined ? connection.deliver(message) : connection.send(message, how).status;
       if (status === 'ok' || status === 'full') taken++;
     }
     return taken;
@@ -269,7 +270,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     this.#connections.add(connection);
     link.machine.outbox.budget = this.#budget;
     // The 101 leaves with whatever the handler sends at once.
-    link.machine.outbox.push(opened.accept, false);
+    link.machine.outbox.preface(opened.accept);
     this.#greet(connection, link);
     driver.start(link, opened.head);
     connection.opened();

@@ -8,7 +8,7 @@ import type { Link, Listener, Outcome } from './link.js';
 import type { MessageOptions } from './outgoing.js';
 import type { Payload } from './payload.js';
 import type { Prepared } from './prepared.js';
-import type { Sent } from './sent.js';
+import type { SendStatus, Sent } from './sent.js';
 import { MessageWriter } from './writer.js';
 
 /** What the handshake said. On the client: of its own request, with the fields of the answer. */
@@ -113,6 +113,11 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
     return this.#link.outgoing.send(data, options);
   }
 
+  /** @internal A broadcast's way in. */
+  deliver(message: Prepared): SendStatus {
+    return this.#link.outgoing.deliver(message);
+  }
+
   /** Sends one message in parts, as they come. Other messages wait until it is finished; control frames do not. */
   stream(kind: 'text' | 'binary'): MessageWriter {
     return new MessageWriter(this.#link, kind);
@@ -172,6 +177,11 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
 
   /** @internal */
   message(data: Message, binary: boolean): PromiseLike<unknown> | undefined {
+    const { only } = this;
+    if (only?.name === 'message') {
+      const value = (only.call as (data: Message, binary: boolean) => unknown)(data, binary);
+      return isThenable(value) ? value : undefined;
+    }
     const outer = later; // a listener may have another connection deliver
     later = undefined;
     try {

@@ -1,10 +1,10 @@
 // A small typed emitter: the same verbs as Node's, without its special 'error' event (an error nobody listens to is no reason to
 // end a process) and without memory until somebody listens. Listeners run in the order in which they were added.
 
-type Listener = (...args: never[]) => unknown;
-interface Entry {
+export type AnyListener = (...args: never[]) => unknown;
+export interface Entry {
   readonly name: PropertyKey;
-  readonly call: Listener;
+  readonly call: AnyListener;
   readonly once: boolean;
 }
 
@@ -52,6 +52,12 @@ export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
   protected heard(name: keyof Events): boolean {
     for (const entry of this.#entries) if (entry.name === name) return true;
     return false;
+  }
+
+  /** The listener, where it is the only one of all and stays: the usual case, without a loop. */
+  protected get only(): Entry | undefined {
+    const entry = this.#entries.length === 1 ? this.#entries[0] : undefined;
+    return entry?.once === false ? entry : undefined;
   }
 
   /** Calls every listener; what they return goes to `returned`. A listener's exception is the caller's to catch. */

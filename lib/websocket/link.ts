@@ -84,13 +84,13 @@ export class Link implements Sink, InboxPort {
   }
 
   /** Once before the wire writes what is owed outside of a read. */
-  work(now: number): void {
+  work(): void {
     this.inbox.pump();
     if (!this.#releasing) return;
     this.#releasing = false;
     this.outgoing.reading = true;
     this.machine.outbox.begin();
-    this.machine.release(now);
+    this.machine.release(this.wire.now());
     this.outgoing.reading = false;
   }
 
@@ -106,6 +106,14 @@ export class Link implements Sink, InboxPort {
     }
   }
 
+  /** True once after a deadline may have come nearer; later ones need not be told. */
+  takeNearer(): boolean {
+    const { liveness } = this.machine;
+    const { nearer } = liveness;
+    liveness.nearer = false;
+    return nearer;
+  }
+
   deadline(): number {
     if (this.#over) return this.#outcome === undefined ? this.#giveUpAt : Infinity;
     return Math.min(this.machine.liveness.deadline(), this.outgoing.restAt);
@@ -119,7 +127,8 @@ export class Link implements Sink, InboxPort {
 
   /** The wire got rid of bytes. */
   written(): void {
-    if (this.outgoing.written()) this.#listener?.drainedNow();
+    // Later, because this may run inside a send.
+    if (this.outgoing.written()) void Promise.resolve().then(() => this.#listener?.drainedNow());
   }
 
   /** The wire is gone; nothing more comes and nothing more can leave. */

@@ -11,6 +11,8 @@ export class Liveness {
   #pinged = 0; // when the unanswered keep-alive ping went out; 0: none
   #began = 0; // when the message under way began; 0: none
   #closeBy = 0; // when the closing handshake must be over; 0: not closing
+  /** A deadline may have come nearer since this was last set to false. */
+  nearer = true;
   #tokens: number;
   #filled: number;
 
@@ -33,6 +35,7 @@ export class Liveness {
 
   messageBegan(now: number): void {
     this.#began = Math.max(now, Number.MIN_VALUE);
+    this.nearer = true;
   }
 
   messageEnded(): void {
@@ -42,6 +45,7 @@ export class Liveness {
   closing(now: number, within: number = this.#settings.closeTimeout): void {
     // Whatever the peer still sends, the time does not start again.
     if (this.#closeBy === 0) this.#closeBy = now + within;
+    this.nearer = true;
     this.#began = 0;
   }
 

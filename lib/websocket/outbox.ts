@@ -18,12 +18,39 @@ let gatherer: Outbox | undefined;
 /** Where the last `reserve` made room: one object for all, read at once and never kept. */
 export const room: { memory: Buffer; at: number } = { memory: gather, at: 0 };
 
-interface Piece {
+export interface Piece {
   readonly bytes: Uint8Array;
   /** Whole data messages that nobody has seen yet may be dropped; control frames and parts of messages may not. */
   readonly droppable: boolean;
   readonly key: string | undefined;
 }
+
+/** Up to this size many pieces are joined: one copy costs less than a list for the kernel. */
+const JOIN_TO = 64 * 1024;
+
+/** The pieces joined last: of several broadcasts that wait on 10,000 connections, the same ones are joined once for all. */
+let joined: { readonly pieces: readonly Piece[]; readonly bytes: Uint8Array } | undefined;
+
+const isJoined = (pieces: readonly Piece[]): boolean => {
+  if (joined === undefined || joined.pieces.length !== pieces.length) return false;
+  for (let i = 0; i < pieces.length; i++) if (joined.pieces[i]?.bytes !== pieces[i]?.bytes) return false;
+  return true;
+};
+
+const collect = (pieces: readonly Piece[], size: number, out: Uint8Array[]): void => {
+  if (size > JOIN_TO) for (const piece of pieces) out.push(piece.bytes);
+  else {
+    if (joined === undefined || !isJoined(pieces))
+      joined = {
+        pieces,
+        bytes: Buffer.concat(
+          pieces.map((piece) => piece.bytes),
+          size,
+        ),
+      };
+    out.push(joined.bytes);
+  }
+};
 
 /** Stands for the empty list, so that a quiet connection has none of its own. Never changed. */
 const NONE: Piece[] = [];
@@ -31,6 +58,8 @@ const NONE: Piece[] = [];
 export class Outbox {
   /** Set by the driver while the socket has not taken what it was given. */
   blocked = false;
+  /** Some sender was told to wait until there is room. */
+  told = false;
   /** Writes at once what does not fit; without it, that waits in memory of its own. */
   wire: Pick<Wire, 'flush'> | undefined;
   /** Shared with other connections: what waits here counts there. */
@@ -38,6 +67,7 @@ export class Outbox {
   #pieces: Piece[] = NONE;
   #queued = 0;
   #pong: Uint8Array | undefined;
+  #preface: Uint8Array | undefined;
 
   /** Bytes waiting here. */
   get size(): number {
@@ -93,6 +123,18 @@ export class Outbox {
     this.push(rest, false);
   }
 
+  /** Goes out before everything else and counts as nothing queued: the answer that opens the connection. */
+  preface(bytes: Uint8Array): void {
+    this.#preface = bytes;
+  }
+
+  /** Queues a piece that others may queue as well. */
+  share(piece: Piece): void {
+    if (gatherer === this) this.#endGather();
+    this.#count(piece.bytes.length);
+    this.#add(piece);
+  }
+
   /** Queues bytes by reference. */
   push(bytes: Uint8Array, droppable: boolean, key?: string): void {
     if (gatherer === this) this.#endGather();
@@ -130,11 +172,16 @@ export class Outbox {
    */
   take(lend: boolean): Uint8Array[] {
     const out: Uint8Array[] = [];
+    if (this.#preface !== undefined) {
+      out.push(this.#preface);
+      this.#preface = undefined;
+    }
     if (this.#pong !== undefined) {
       out.push(this.#pong);
       this.#pong = undefined;
     }
-    for (const piece of this.#pieces) out.push(piece.bytes);
+    if (this.#pieces.length === 1) out.push((this.#pieces[0] as Piece).bytes);
+    else if (this.#pieces.length > 1) collect(this.#pieces, this.#queued, out);
     this.#pieces = NONE;
     this.#count(-this.#queued);
     if (gatherer === this) {
@@ -143,6 +190,16 @@ export class Outbox {
       if (!lend) gathered = 0;
     }
     return out;
+  }
+
+  /** What is owed when that is one queued frame and nothing else, as after a broadcast; undefined: ask `take`. */
+  takeOne(): Uint8Array | undefined {
+    const pieces = this.#pieces;
+    if (pieces.length !== 1 || gatherer === this || this.#pong !== undefined || this.#preface !== undefined)
+      return undefined;
+    this.#pieces = NONE;
+    this.#count(-this.#queued);
+    return (pieces[0] as Piece).bytes;
   }
 
   /** The writer is done with what `take` gave: `kept` when the socket still refers to it, which gives the shared buffer away. */

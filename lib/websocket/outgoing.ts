@@ -43,7 +43,8 @@ export class Outgoing {
 
   /** Bytes that were sent and have not left for the kernel. */
   get buffered(): number {
-    return this.#machine.outbox.size + this.#wire.pending;
+    const { outbox } = this.#machine;
+    return outbox.blocked ? outbox.size + this.#wire.pending : outbox.size;
   }
 
   send(data: Payload | Prepared, options: MessageOptions | undefined): Sent {
@@ -69,6 +70,18 @@ export class Outgoing {
     return this.#sent();
   }
 
+  /** One of many receivers of a broadcast: `send` without what cannot matter here. */
+  deliver(message: Prepared): SendStatus {
+    const { outbox, state } = this.#machine;
+    const plain = this.#codec === undefined && this.#behind === undefined && !outbox.blocked;
+    if (!plain || state !== 'open' || this.#machine.role === 'client' || outbox.size > this.#settings.highWater) {
+      return this.send(message, undefined).status;
+    }
+    outbox.share(message.plain());
+    this.#sent();
+    return 'ok';
+  }
+
   /** A message in parts begins: others wait behind it. */
   beginStream(): void {
     if (this.#behind !== undefined) throw new TypeError('another message is being streamed on this connection');
@@ -86,8 +99,8 @@ export class Outgoing {
   }
 
   /** Something was put into the outbox: it leaves with the chunk being read, or soon. */
-  owe(): void {
-    if (!this.reading) this.#wire.wake();
+  owe(plain = false): void {
+    if (!this.reading) this.#wire.wake(plain);
   }
 
   /** Resolves when the queue is below the high-water mark, or never will be. */
@@ -104,10 +117,11 @@ export class Outgoing {
     return this.#drain.promise;
   }
 
-  /** The wire got rid of bytes. True when somebody was waiting for that, and need wait no more. */
+  /** The wire got rid of bytes. True when a send was told 'full' and that is over. */
   written(): boolean {
-    if (this.#drain === undefined || this.buffered > this.#settings.highWater) return false;
-    this.#drain.resolve('ok');
+    if (!this.#machine.outbox.told || this.buffered > this.#settings.highWater) return false;
+    this.#machine.outbox.told = false;
+    this.#drain?.resolve('ok');
     this.#drain = undefined;
     return true;
   }
@@ -129,14 +143,19 @@ export class Outgoing {
   }
 
   #sent(): Sent {
-    this.owe();
+    this.owe(this.#codec === undefined);
     const { idleTimeout, highWater } = this.#settings;
     if (idleTimeout > 0 || this.#codec?.discardable === false) {
       const now = this.#wire.now();
       this.#machine.liveness.message(now);
-      if (this.#codec?.discardable === false) this.#restAt = now + REST_AFTER;
+      if (this.#codec?.discardable === false) {
+        this.#restAt = now + REST_AFTER;
+        this.#machine.liveness.nearer = true;
+      }
     }
-    return this.buffered > highWater ? new Full(() => this.drained()) : OK;
+    if (this.buffered <= highWater) return OK;
+    this.#machine.outbox.told = true;
+    return new Full(() => this.drained());
   }
 
   #encode(

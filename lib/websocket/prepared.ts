@@ -4,14 +4,15 @@ import { isUtf8 } from '../bytes/utf8.js';
 import { encodeFrame } from '../frame/encode.js';
 import { OPCODE } from '../frame/opcode.js';
 import type { Codec } from './codec.js';
+import type { Piece } from './outbox.js';
 import { bytesOf, type Payload } from './payload.js';
 
 export class Prepared {
   readonly opcode: number;
   readonly payload: Uint8Array;
   readonly compress: boolean | undefined;
-  #plain: Uint8Array | undefined;
-  #packed: Map<string, Uint8Array> | undefined;
+  #plain: Piece | undefined;
+  #packed: Map<string, Piece> | undefined;
 
   constructor(
     data: Payload,
@@ -24,17 +25,22 @@ export class Prepared {
     this.compress = options?.compress;
   }
 
-  plain(): Uint8Array {
-    this.#plain ??= encodeFrame({ opcode: this.opcode, payload: this.payload });
+  plain(): Piece {
+    this.#plain ??= {
+      bytes: encodeFrame({ opcode: this.opcode, payload: this.payload }),
+      droppable: true,
+      key: undefined,
+    };
     return this.#plain;
   }
 
   /** The compressed frame for all connections with the same parameters. */
-  packed(codec: Codec): Uint8Array {
+  packed(codec: Codec): Piece {
     const shareKey = codec.shareKey ?? '';
     let frame = this.#packed?.get(shareKey);
     if (frame === undefined) {
-      frame = encodeFrame({ opcode: this.opcode, rsv: 4, payload: codec.compress(this.payload) });
+      const bytes = encodeFrame({ opcode: this.opcode, rsv: 4, payload: codec.compress(this.payload) });
+      frame = { bytes, droppable: true, key: undefined };
       this.#packed ??= new Map();
       this.#packed.set(shareKey, frame);
     }

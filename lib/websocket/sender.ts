@@ -5,7 +5,7 @@ import { headerSize, writeHeader } from '../frame/header.js';
 import { mask } from '../frame/mask.js';
 import { OPCODE } from '../frame/opcode.js';
 import type { Codec } from './codec.js';
-import { GATHER, type Outbox, room } from './outbox.js';
+import { GATHER, type Outbox, type Piece, room } from './outbox.js';
 import type { ConnectionSettings } from './settings.js';
 
 const FIN = 0x80;
@@ -98,8 +98,9 @@ export class Sender {
   }
 
   /** A frame that was encoded for many receivers. */
-  prepared(frame: Uint8Array, key: string | undefined): void {
-    this.#outbox.push(frame, true, key);
+  prepared(frame: Piece, key: string | undefined): void {
+    if (key === undefined) this.#outbox.share(frame);
+    else this.#outbox.push(frame.bytes, true, key);
   }
 
   control(opcode: number, payload: Uint8Array): void {

@@ -3,8 +3,11 @@
 export interface Wire {
   /** Monotonic milliseconds. */
   now(): number;
-  /** Something is owed outside of a read: come back for it soon, once for all that comes until then. */
-  wake(): void;
+  /**
+   * Something is owed outside of a read: come back for it soon, once for all that comes until then. `plain`: only bytes are owed, no
+   * state has changed and no deadline has come nearer.
+   */
+  wake(plain?: boolean): void;
   /** Writes what is owed now. */
   flush(): void;
   pause(): void;

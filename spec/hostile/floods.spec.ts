@@ -3,6 +3,7 @@
 // a labelled counter rises, no stack trace and no uninitialised byte reaches the peer. Volumes are bounded: some tens of MiB on loopback.
 
 import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -88,7 +89,7 @@ else {
           });
           await within(new Promise((resolve) => worker.once('message', resolve)), 'the attacker connects');
           const trips: number[] = [];
-          const limit = performance.now() + 1_000;
+          const limit = performance.now() + 600;
           while (performance.now() < limit || trips.length < 3) trips.push(await stage.roundTrip());
           await worker.terminate();
           const [middle, worst] = [median(trips), Math.max(...trips)];
@@ -192,10 +193,8 @@ else {
   }
 
   t.test('47: a message that is streamed to a reader that stopped is bound by the same cap', (test) =>
-    onStage(test, { options: { maxBuffered: MIB }, onConnection: () => {} }, async (stage) => {
-      const wire = await unread(stage);
-      wire.sendFrame({ opcode: 9 });
-      await until(() => stage.connections.length === 1);
+    onStage(test, { options: { maxBuffered: MIB } }, async (stage) => {
+      await unread(stage);
       const connection = stage.connections[0] as Connection<unknown>;
       const stream = connection.stream('binary');
       const part = new Uint8Array(64 * 1024);
@@ -264,7 +263,7 @@ else {
 
   t.test('49: a server that runs out of files sheds connections without spinning, and recovers', async (test) => {
     const self = fileURLToPath(import.meta.url);
-    const child = spawn('/bin/sh', ['-c', 'ulimit -n 48; exec "$0" "$1" few-files', process.execPath, self], {
+    const child = spawn('/bin/sh', ['-c', 'ulimit -n 256; exec "$0" "$1" few-files', process.execPath, self], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const lines: string[] = [];
@@ -307,7 +306,14 @@ else {
   );
 }
 
+/** Holds all files that the limit allows, but for a dozen. */
 async function runWithFewFiles(): Promise<void> {
+  const held: number[] = [];
+  try {
+    while (held.length < 1_000) held.push(openSync('/dev/null', 'r'));
+  } catch {
+    for (const file of held.splice(0, 12)) closeSync(file);
+  }
   const server = createServer({ closeTimeout: 100 }, (connection) => {
     connection.on('message', (data) => connection.send(data));
   });

@@ -116,6 +116,7 @@ export class End implements Wire, Far {
   #finSent = false;
   #finHeard = false;
   #gone = false;
+  #armed: number;
 
   constructor(network: Network, role: 'server' | 'client', options: EndOptions = {}) {
     this.#network = network;
@@ -134,6 +135,7 @@ export class End implements Wire, Far {
       },
       undefined,
     );
+    this.#armed = this.link.deadline();
     network.add(this);
   }
 
@@ -148,7 +150,7 @@ export class End implements Wire, Far {
     this.#awake = true;
     this.#network.schedule(() => {
       this.#awake = false;
-      this.link.work(this.now());
+      this.link.work();
       this.flush();
     });
   }
@@ -173,13 +175,17 @@ export class End implements Wire, Far {
 
   // ---- as the driver
 
+  /** As on the wheel: a deadline that moved later is noticed when the earlier one falls due, one that came nearer has to be told. */
   deadline(): number {
-    return this.link.deadline();
+    return this.#armed;
   }
 
   tick(): void {
-    this.link.tick(this.now());
-    this.flush();
+    if (this.link.deadline() <= this.now()) {
+      this.link.tick(this.now());
+      this.flush();
+    }
+    this.#armed = this.link.deadline();
   }
 
   get gone(): boolean {
@@ -195,6 +201,7 @@ export class End implements Wire, Far {
     const { outbox } = this.link.machine;
     if (!outbox.blocked && !this.#finished) this.#write();
     if (!outbox.blocked && this.link.wish() === 'end') this.#finish();
+    if (this.link.takeNearer()) this.#armed = Math.min(this.#armed, this.link.deadline());
   }
 
   #write(): void {
@@ -212,6 +219,7 @@ export class End implements Wire, Far {
     outbox.settle(kept);
     this.#blocked = kept;
     outbox.blocked = kept;
+    if (!kept) this.link.written();
     this.#network.schedule(() => this.deliver());
   }
 
@@ -269,6 +277,7 @@ export class End implements Wire, Far {
     if (!this.#finSent) far.fin();
     this.#finSent = true;
     this.link.over(failed ? 'WSD_SOCKET_ERROR' : 'WSD_SOCKET_ENDED');
+    this.#armed = this.link.deadline();
   }
 
   // ---- Far

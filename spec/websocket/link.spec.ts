@@ -1,0 +1,732 @@
+// Links against a puppet that says and hears bytes, on a clock of our own: sending, waiting, pings, and every way to end.
+import t, { type Test } from 'tap';
+import { decode, frameSize, type WireFrame } from '../../fixtures/rig/wire.js';
+import { encodeFrame } from '../../lib/frame/encode.js';
+import type { Outcome } from '../../lib/websocket/link.js';
+import { Prepared } from '../../lib/websocket/prepared.js';
+import { codecOf, type EndOptions, Puppet, pairOf } from './pair.js';
+
+const KEY = 0x01020304;
+const frame = (opcode: number, payload: string | Uint8Array = '', more: object = {}): Uint8Array =>
+  encodeFrame({ opcode, payload: Buffer.from(payload as string), maskKey: KEY, ...more });
+const close = (code: number, reason = ''): Uint8Array =>
+  frame(8, Buffer.concat([Uint8Array.of(code >> 8, code & 255), Buffer.from(reason)]));
+
+const framesOf = (bytes: Uint8Array): WireFrame[] => {
+  const frames: WireFrame[] = [];
+  let rest = bytes;
+  while (rest.length > 0) {
+    const size = frameSize(rest);
+    if (size === undefined) throw new Error(`half a frame: ${Buffer.from(rest.subarray(0, 20)).toString('hex')}`);
+    frames.push(decode(rest.subarray(0, size)));
+    rest = rest.subarray(size);
+  }
+  return frames;
+};
+const said = (puppet: Puppet): string[] =>
+  framesOf(puppet.takeHeard()).map(({ opcode, fin, payload }) => {
+    const text = payload.length > 40 ? `${payload.length} octets` : Buffer.from(payload).toString('latin1');
+    if (opcode !== 8) return `${opcode}${fin ? '' : '+'} ${text}`;
+    return payload.length < 2 ? '8' : `8 ${Buffer.from(payload).readUInt16BE()} ${text.slice(2)}`.trimEnd();
+  });
+
+/** A server's end whose peer takes a thousand octets and no more. */
+const slow = (options: EndOptions = {}): Puppet => {
+  const puppet = new Puppet('server', {
+    capacity: 1000,
+    ...options,
+    settings: { highWater: 2000, maxBuffered: 10_000, ...options.settings },
+  });
+  puppet.reads = false;
+  return puppet;
+};
+
+// ---- sending
+
+t.test('send says what became of the message', async (t) => {
+  const puppet = slow();
+  const { connection } = puppet.end;
+  t.equal(connection.send('a'.repeat(500)).status, 'ok');
+  t.equal(connection.send(Buffer.alloc(1600)).status, 'full', 'above the high-water mark');
+  t.equal(connection.bufferedAmount, 504 + 1604);
+  connection.on('error', () => {});
+  t.equal(connection.send(Buffer.alloc(9000)).status, 'dropped', 'above what may be queued');
+  t.equal(connection.state, 'closing', 'and the policy is to close');
+  t.equal(connection.send('x').status, 'closed');
+  t.equal(connection.dropped, 1);
+  puppet.reads = true;
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['1 500 octets', '2 1600 octets', '8 1008 reader too slow']);
+});
+
+t.test('one message larger than all that may be queued is taken when nothing waits', async (t) => {
+  const puppet = slow();
+  t.equal(puppet.end.connection.send(Buffer.alloc(50_000)).status, 'full');
+});
+
+t.test('await send waits until the queue is below the mark, and learns when it never will be', async (t) => {
+  for (const many of [false, true]) {
+    const puppet = slow({ settings: { maxBuffered: 1 << 20 } });
+    const { connection } = puppet.end;
+    t.equal(await connection.send('small'), 'ok');
+    let sent = connection.send('');
+    if (many) for (let i = 0; i < 50; i++) sent = connection.send(Buffer.alloc(100));
+    else sent = connection.send(Buffer.alloc(5000));
+    t.equal(sent.status, 'full');
+    let status: string | undefined;
+    void sent.then((value) => {
+      status = value;
+    });
+    void connection.drained();
+    await puppet.network.settle();
+    t.equal(status, undefined, 'the peer does not read');
+    puppet.reads = true;
+    await puppet.network.settle();
+    t.equal(status, 'ok');
+    puppet.reads = false;
+    const last = connection.send(Buffer.alloc(5000));
+    connection.terminate();
+    await puppet.network.settle();
+    t.equal(await last, 'closed');
+    t.equal(await connection.send('late'), 'closed');
+    await connection.drained();
+  }
+});
+
+t.test('await send comes back also when the wire takes everything at once', async (t) => {
+  const puppet = new Puppet('server', { settings: { highWater: 2000 } });
+  const { connection } = puppet.end;
+  await Promise.resolve();
+  let sent = connection.send('');
+  for (let i = 0; i < 30; i++) sent = connection.send(Buffer.alloc(100));
+  t.equal(sent.status, 'full');
+  let status: string | undefined;
+  void sent.then((value) => {
+    status = value;
+  });
+  await Promise.resolve();
+  await puppet.network.settle();
+  t.equal(status, 'ok');
+});
+
+t.test('a drain event follows a send that said full, whether or not anybody waits for it', async (t) => {
+  const puppet = slow();
+  const { connection } = puppet.end;
+  let drains = 0;
+  connection.on('drain', () => drains++);
+  connection.send('a');
+  await puppet.network.settle();
+  t.equal(drains, 0, 'nothing was full');
+  t.equal(connection.send(Buffer.alloc(5000)).status, 'full');
+  await puppet.network.settle();
+  t.equal(drains, 0);
+  puppet.reads = true;
+  await puppet.network.settle();
+  t.equal(drains, 1);
+  connection.send('b');
+  await puppet.network.settle();
+  t.equal(drains, 1, 'and once for each time');
+});
+
+t.test('the policy drop-newest refuses what does not fit, and keeps the connection', async (t) => {
+  const puppet = slow({ settings: { policy: 'drop-newest' } });
+  const { connection } = puppet.end;
+  const statuses = Array.from({ length: 12 }, (_, i) => connection.send(Buffer.alloc(996, i)).status);
+  t.strictSame(statuses.slice(8), ['full', 'full', 'dropped', 'dropped']);
+  t.equal(connection.dropped, 2);
+  puppet.reads = true;
+  await puppet.network.settle();
+  t.strictSame(framesOf(puppet.takeHeard()).map(({ payload }) => payload[0]), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  t.equal(connection.state, 'open');
+  t.equal(connection.send('again').status, 'ok');
+});
+
+t.test('the policy drop-oldest makes room, and says how much it dropped', async (t) => {
+  const puppet = slow({ settings: { policy: 'drop-oldest' } });
+  const { connection } = puppet.end;
+  connection.send(Buffer.alloc(1500, 100));
+  await puppet.network.settle();
+  for (let i = 0; i < 12; i++) t.not(connection.send(Buffer.alloc(996, i)).status, 'dropped');
+  void connection.ping('kept').catch(() => {});
+  t.equal(connection.dropped, 3);
+  t.equal(connection.send(Buffer.alloc(20_000)).status, 'dropped', 'what can never fit is not taken');
+  puppet.reads = true;
+  await puppet.network.settle();
+  const frames = framesOf(puppet.takeHeard());
+  t.strictSame(frames.filter(({ opcode }) => opcode === 2).map(({ payload }) => payload[0]).at(0), 100);
+  t.equal(frames.filter(({ opcode }) => opcode === 9).length, 1, 'control frames are never dropped');
+});
+
+t.test('what may be dropped is nothing that later messages refer to', async (t) => {
+  const noise = (seed: number): string =>
+    Array.from({ length: 300 }, (_, i) => String.fromCharCode(33 + ((Math.imul(i * 7 + seed, 0x9e3779b1) >>> 20) % 90))).join('');
+  const settings = { policy: 'drop-oldest', maxBuffered: 450, threshold: 10 } as const;
+  const { network, server, client } = pairOf({ takeover: true, settings });
+  const got: unknown[] = [];
+  const errors: string[] = [];
+  client.connection.on('message', (data) => void got.push(data)).on('error', (error) => void errors.push(error.message));
+  server.connection.send(noise(1));
+  server.connection.send(noise(2));
+  await network.settle();
+  server.connection.send(noise(1));
+  await network.settle();
+  t.strictSame(errors, []);
+  t.strictSame(got.at(-1), noise(1));
+});
+
+t.test('a message that still waits under its key is replaced', async (t) => {
+  const puppet = slow();
+  const { connection } = puppet.end;
+  connection.send(Buffer.alloc(1500));
+  await puppet.network.settle();
+  for (let i = 0; i < 100; i++) {
+    connection.send(`price ${i}`, { key: 'price' });
+    connection.send(`mood ${i}`, { key: 'mood' });
+  }
+  t.ok(connection.bufferedAmount < 1600);
+  puppet.reads = true;
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['2 1500 octets', '1 price 99', '1 mood 99']);
+});
+
+t.test('misuse is thrown at the call, and nothing leaves', async (t) => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  const shared = new SharedArrayBuffer(4);
+  const detached = new ArrayBuffer(4);
+  structuredClone(detached, { transfer: [detached] });
+  for (const wrong of [undefined, null, 5, {}, [], shared, new Uint8Array(shared), detached]) {
+    t.throws(() => connection.send(wrong as string), TypeError);
+    if (wrong !== undefined) t.throws(() => connection.ping(wrong as string), TypeError);
+  }
+  t.throws(() => connection.send(Uint8Array.of(0xff), { binary: false }), TypeError, 'a text must be UTF-8');
+  t.throws(() => connection.ping('x'.repeat(126)), RangeError);
+  t.throws(() => connection.pong(Buffer.alloc(126)), RangeError);
+  t.throws(() => connection.close(1006), RangeError);
+  t.throws(() => connection.close(1000, 'x'.repeat(124)), RangeError);
+  // A cut of nothing would never come to an end: only asked when the harmless ones were refused.
+  const cuts = [Number.NaN, 1.5, 0, -1];
+  t.ok(cuts.every((fragment) => t.throws(() => connection.send('abc', { fragment }), RangeError, `${fragment}`)));
+  await puppet.network.settle();
+  t.equal(puppet.takeHeard().length, 0);
+  t.equal(connection.state, 'open');
+});
+
+t.test('what is sent is what it was at the call', async (t) => {
+  const puppet = new Puppet('server');
+  const data = Buffer.from('before');
+  puppet.end.connection.send(data);
+  data.fill('x');
+  const view = new DataView(Uint8Array.of(0, 1, 2, 3).buffer, 1, 2);
+  puppet.end.connection.send(view);
+  puppet.end.connection.send(Uint16Array.of(0x4142).buffer);
+  puppet.end.connection.send('as bytes', { binary: true });
+  puppet.end.connection.send(Buffer.from('as text'), { binary: false });
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['2 before', '2 \u0001\u0002', '2 BA', '2 as bytes', '1 as text']);
+});
+
+// ---- streams and broadcasts
+
+t.test('a streamed message is one message; others wait behind it, control frames do not', async (t) => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  const writer = connection.stream('text');
+  t.throws(() => connection.stream('binary'), TypeError, 'one at a time');
+  writer.write('a');
+  const behind = Buffer.from('behind');
+  t.equal(connection.send(behind).status, 'ok');
+  behind.fill('x');
+  connection.send(new Prepared('prepared'));
+  connection.pong('!');
+  await puppet.say(frame(9, 'ping'));
+  writer.write(Buffer.from([0xe2, 0x82]));
+  writer.write(Buffer.from([0xac]));
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['1+ a', '10 !', '10 ping', '0+ \u00e2\u0082', '0+ \u00ac']);
+  writer.end('z');
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['0 z', '2 behind', '1 prepared']);
+  t.throws(() => writer.write('more'), TypeError, 'it is finished');
+  connection.stream('binary').end();
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['2 ']);
+});
+
+t.test('a streamed text that is not UTF-8 is refused at the part that shows it', async (t) => {
+  const puppet = new Puppet('server');
+  const writer = puppet.end.connection.stream('text');
+  writer.write(Uint8Array.of(0xe2));
+  t.throws(() => writer.write(Uint8Array.of(0x41)), TypeError);
+  const open = new Puppet('server').end.connection.stream('text');
+  open.write(Uint8Array.of(0xe2));
+  t.throws(() => open.end(), TypeError, 'a character is missing its end');
+});
+
+t.test('what waits behind a stream is counted like everything that waits', async (t) => {
+  const puppet = slow({ settings: { policy: 'drop-newest' } });
+  const { connection } = puppet.end;
+  const writer = connection.stream('binary');
+  writer.write('x');
+  const statuses = Array.from({ length: 100 }, () => connection.send(Buffer.alloc(1000)).status);
+  t.ok(statuses.includes('dropped'), 'the limit holds');
+  t.ok(connection.bufferedAmount > 5000, `${connection.bufferedAmount} octets wait`);
+});
+
+t.test('a stream on a connection that ends says so', async (t) => {
+  const puppet = new Puppet('server');
+  const writer = puppet.end.connection.stream('binary');
+  writer.write('x');
+  puppet.end.connection.send('behind');
+  await puppet.leave();
+  t.equal(writer.write('y').status, 'closed');
+  t.equal(writer.end().status, 'closed');
+});
+
+t.test('a prepared message is encoded once, compressed once, and fits every peer', async (t) => {
+  for (const takeover of [undefined, false, true]) {
+    const options = takeover === undefined ? {} : { takeover };
+    const ends = Array.from({ length: 3 }, () => pairOf(options));
+    const text = 'to all of you '.repeat(20);
+    const prepared = [
+      new Prepared(text),
+      new Prepared(Buffer.from(text)),
+      new Prepared(Buffer.from(text), { binary: false }),
+      new Prepared(text, { binary: true, compress: false }),
+    ];
+    const got: unknown[][] = [];
+    for (const { network, server, client } of ends) {
+      const mine: unknown[] = [];
+      got.push(mine);
+      for (const end of [server, client]) end.connection.on('message', (data, binary) => void mine.push([String(data), binary]));
+      for (const message of prepared) {
+        server.connection.send(message);
+        client.connection.send(message);
+      }
+      await network.settle();
+    }
+    const want = [false, true, false, true].map((binary) => [text, binary]);
+    for (const mine of got) t.strictSame(mine.length, 8);
+    for (const mine of got) t.strictSame(mine.slice(0, 4), want);
+  }
+  const codec = codecOf('server', false);
+  const message = new Prepared('x'.repeat(500));
+  t.equal(message.packed(codec), message.packed(codecOf('server', false)), 'the same frame for the same parameters');
+  t.equal(message.plain(), message.plain());
+  t.throws(() => new Prepared(Uint8Array.of(0xff), { binary: false }), TypeError);
+});
+
+// ---- pings
+
+t.test('a ping resolves with its round trip, an answer settles the older ones', async (t) => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  const [first, second, own] = [connection.ping(), connection.ping(), connection.ping('mine')];
+  await puppet.network.settle();
+  const [, two] = framesOf(puppet.takeHeard()).map(({ payload }) => payload);
+  puppet.network.clock.advance(30);
+  await puppet.say(frame(10, 'unasked'), frame(10, two as Uint8Array));
+  t.strictSame(await Promise.all([first, second]), [30, 30]);
+  puppet.network.clock.advance(12);
+  await puppet.say(frame(10, 'mine'));
+  t.equal(await own, 42);
+});
+
+t.test('a ping rejects when the connection ends first, and at once when it is not open', async (t) => {
+  for (const end of ['fin', 'reset', 'broken', 'terminate'] as const) {
+    const puppet = new Puppet('server');
+    const { connection } = puppet.end;
+    const answer = connection.ping();
+    const wanted = t.rejects(answer, { name: 'WsdError' }, end);
+    if (end === 'broken') await puppet.say(frame(3));
+    else if (end === 'terminate') connection.terminate();
+    else await puppet.leave(end);
+    await puppet.network.settle();
+    await wanted;
+    await t.rejects(connection.ping(), { code: 'WSD_SOCKET_ENDED' });
+    connection.pong();
+  }
+});
+
+t.test('a ping that nobody waits for does not end the process when the connection does', async (t) => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  const puppet = new Puppet('server');
+  void puppet.end.connection.ping();
+  await puppet.leave();
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', note);
+  t.strictSame(unhandled, []);
+});
+
+t.test('pings without end are refused before they fill memory', async (t) => {
+  const puppet = new Puppet('server');
+  const pings = Array.from({ length: 1025 }, () => puppet.end.connection.ping());
+  const all = Promise.allSettled(pings);
+  await t.rejects(pings[1024] as Promise<number>, { code: 'WSD_PEER_SILENT' });
+  await puppet.leave();
+  const settled = await all;
+  t.equal(framesOf(puppet.takeHeard()).length, 1024, 'and not sent');
+  t.ok(settled.every(({ status }) => status === 'rejected'));
+});
+
+// ---- the end
+
+interface Ending {
+  readonly name: string;
+  readonly run: (puppet: Puppet) => Promise<void>;
+  readonly outcome: Partial<Outcome>;
+  readonly heard: readonly string[];
+  readonly over?: Puppet['over'];
+}
+
+const endings: readonly Ending[] = [
+  {
+    name: 'the peer closes',
+    run: async (puppet) => {
+      await puppet.say(close(4000, 'enough'));
+      await puppet.leave();
+    },
+    outcome: { code: 4000, reason: 'enough', clean: true, initiator: 'remote' },
+    heard: ['8 4000'],
+  },
+  {
+    name: 'the peer closes without a code',
+    run: async (puppet) => {
+      await puppet.say(frame(8));
+      await puppet.leave();
+    },
+    outcome: { code: 1005, reason: '', clean: true, initiator: 'remote' },
+    heard: ['8'],
+  },
+  {
+    name: 'the peer closes and is gone at once',
+    run: async (puppet) => {
+      await puppet.say(close(1001));
+      await puppet.leave('reset');
+    },
+    outcome: { code: 1001, clean: true, initiator: 'remote' },
+    heard: ['8 1001'],
+  },
+  {
+    name: 'we close and the peer answers',
+    run: async (puppet) => {
+      void puppet.end.connection.close(1000, 'done');
+      await puppet.network.settle();
+      await puppet.say(close(1000));
+      await puppet.leave();
+    },
+    outcome: { code: 1000, reason: '', clean: true, initiator: 'local' },
+    heard: ['8 1000 done'],
+  },
+  {
+    name: 'both close at the same time',
+    run: async (puppet) => {
+      void puppet.end.connection.close(1001);
+      await puppet.say(close(4001, 'me too'));
+      await puppet.leave();
+    },
+    outcome: { code: 4001, reason: 'me too', clean: true, initiator: 'local' },
+    heard: ['8 1001'],
+  },
+  {
+    name: 'we close twice',
+    run: async (puppet) => {
+      void puppet.end.connection.close(1000);
+      void puppet.end.connection.close(1001);
+      await puppet.say(close(1000));
+      await puppet.leave();
+    },
+    outcome: { code: 1000, clean: true, initiator: 'local' },
+    heard: ['8 1000'],
+  },
+  {
+    name: 'we close and the peer never answers',
+    run: async (puppet) => {
+      void puppet.end.connection.close(1000);
+      await puppet.network.advance(6_000);
+    },
+    outcome: { code: 1006, clean: false, initiator: 'local', fault: 'WSD_CLOSE_TIMEOUT' },
+    heard: ['8 1000'],
+    over: 'fin',
+  },
+  {
+    name: 'we close and the peer only ends',
+    run: async (puppet) => {
+      void puppet.end.connection.close(1000);
+      await puppet.network.settle();
+      await puppet.leave();
+    },
+    outcome: { code: 1006, clean: false, initiator: 'local', fault: 'WSD_SOCKET_ENDED' },
+    heard: ['8 1000'],
+  },
+  {
+    name: 'the peer ends without a word',
+    run: (puppet) => puppet.leave(),
+    outcome: { code: 1006, clean: false, initiator: 'none', fault: 'WSD_SOCKET_ENDED' },
+    heard: [],
+  },
+  {
+    name: 'the peer resets',
+    run: (puppet) => puppet.leave('reset'),
+    outcome: { code: 1006, clean: false, initiator: 'none', fault: 'WSD_SOCKET_ERROR' },
+    heard: [],
+  },
+  {
+    name: 'the peer ends inside a message',
+    run: async (puppet) => {
+      await puppet.say(frame(1, 'half', { fin: false }), frame(0, 'a frame').subarray(0, 8));
+      await puppet.leave();
+    },
+    outcome: { code: 1006, clean: false, initiator: 'none', fault: 'WSD_SOCKET_ENDED' },
+    heard: [],
+  },
+  {
+    name: 'the peer breaks a rule',
+    run: async (puppet) => {
+      await puppet.say(frame(3));
+      await puppet.leave();
+    },
+    outcome: { code: 1002, reason: 'reserved opcode', clean: false, initiator: 'local', fault: 'WSD_FRAME_OPCODE' },
+    heard: ['8 1002 reserved opcode'],
+    over: 'fin',
+  },
+  {
+    name: 'the peer breaks a rule, keeps talking and does not end',
+    run: async (puppet) => {
+      await puppet.say(frame(1, Uint8Array.of(0xff)));
+      for (let i = 0; i < 10; i++) {
+        await puppet.network.advance(1_000);
+        await puppet.say(frame(1, 'and another thing'), close(1000));
+      }
+    },
+    outcome: { code: 1007, clean: false, initiator: 'local', fault: 'WSD_MESSAGE_UTF8' },
+    heard: ['8 1007 text not UTF-8'],
+    over: 'fin',
+  },
+  {
+    name: 'the peer answers our Close with nonsense',
+    run: async (puppet) => {
+      void puppet.end.connection.close(1000);
+      await puppet.network.settle();
+      await puppet.say(close(1006));
+      await puppet.leave();
+    },
+    outcome: { code: 1002, clean: false, initiator: 'local', fault: 'WSD_FRAME_CLOSE_CODE' },
+    heard: ['8 1000'],
+    over: 'fin',
+  },
+  {
+    name: 'we terminate',
+    run: async (puppet) => {
+      puppet.end.connection.terminate();
+      puppet.end.connection.terminate();
+      await puppet.network.settle();
+    },
+    outcome: { code: 1006, reason: 'terminated', clean: false, initiator: 'none', fault: 'WSD_TERMINATED' },
+    heard: [],
+    over: 'fin',
+  },
+  {
+    name: 'a handler throws',
+    run: async (puppet) => {
+      puppet.end.connection.on('message', () => {
+        throw new Error('a secret of ours');
+      });
+      await puppet.say(frame(1, 'boom'), frame(1, 'never read'));
+      await puppet.leave();
+    },
+    outcome: { code: 1011, reason: 'internal error', clean: false, initiator: 'local', fault: 'WSD_HANDLER_FAILED' },
+    heard: ['8 1011 internal error'],
+    over: 'fin',
+  },
+  {
+    name: 'a handler rejects',
+    run: async (puppet) => {
+      puppet.end.connection.on('message', () => Promise.reject(new Error('a secret of ours')));
+      await puppet.say(frame(1, 'boom'));
+      await puppet.leave();
+    },
+    outcome: { code: 1011, clean: false, initiator: 'local', fault: 'WSD_HANDLER_FAILED' },
+    heard: ['8 1011 internal error'],
+    over: 'fin',
+  },
+];
+
+const run = async (t: Test, { name, run: act, outcome, heard, over }: Ending): Promise<void> => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  const log: string[] = [];
+  let told: Outcome | undefined;
+  connection.on('error', () => void log.push('error'));
+  connection.on('message', () => void log.push('message'));
+  connection.on('ping', () => void log.push('ping'));
+  connection.on('close', (end) => {
+    log.push('close');
+    told = end;
+  });
+  const before = connection.closed;
+  await act(puppet);
+  await puppet.network.advance(10_000);
+  t.match(told, outcome, name);
+  t.equal('fault' in (told ?? {}), outcome.fault !== undefined, 'a fault, or none');
+  t.equal(log.indexOf('close'), log.length - 1, `close is last and once: ${log.join(', ')}`);
+  t.strictSame([await before, await connection.closed, await connection.close()], [told, told, told], 'one outcome for all');
+  t.equal(connection.state, 'closed');
+  t.strictSame(said(puppet), heard, 'what the peer heard');
+  if (over !== undefined) t.equal(puppet.over, over);
+  const size = log.length;
+  await puppet.say(frame(1, 'late'), frame(9, 'late'), frame(3));
+  t.equal(connection.send('late').status, 'closed');
+  await puppet.network.advance(100_000);
+  t.equal(log.length, size, 'nothing is told after the end');
+  t.equal(puppet.takeHeard().length, 0, 'and nothing is written');
+  t.equal(connection.bufferedAmount, 0, 'or kept');
+};
+
+for (const ending of endings) t.test(`the end: ${ending.name}`, (t) => run(t, ending));
+
+t.test('a client waits for the server to end TCP, and cuts it when that takes too long', async (t) => {
+  const bare = (opcode: number, payload: Uint8Array): Uint8Array => encodeFrame({ opcode, payload });
+  const puppet = new Puppet('client');
+  await puppet.say(bare(8, Uint8Array.of(3, 232)));
+  t.equal(puppet.over, undefined, 'the Close is answered, TCP stays');
+  await puppet.leave();
+  t.match(await puppet.end.connection.closed, { code: 1000, clean: true });
+  const stuck = new Puppet('client');
+  await stuck.say(bare(8, Uint8Array.of(3, 232)));
+  await stuck.network.advance(6_000);
+  t.match(await stuck.end.connection.closed, { code: 1000, clean: true });
+});
+
+t.test('close has a time of its own when asked', async (t) => {
+  const puppet = new Puppet('server');
+  const outcome = puppet.end.connection.close(1001, '', 100);
+  await puppet.network.advance(99);
+  t.equal(puppet.end.connection.state, 'closing');
+  await puppet.network.advance(2);
+  t.match(await outcome, { fault: 'WSD_CLOSE_TIMEOUT' });
+});
+
+t.test('what is queued leaves before the Close', async (t) => {
+  const puppet = slow();
+  for (let i = 0; i < 5; i++) puppet.end.connection.send(`${i}`.repeat(1000));
+  void puppet.end.connection.close(1000);
+  await puppet.network.settle();
+  puppet.reads = true;
+  await puppet.network.settle();
+  t.strictSame(said(puppet), [...Array<string>(5).fill('1 1000 octets'), '8 1000']);
+});
+
+t.test('messages that said ok leave before the Close also from behind a stream', async (t) => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  const writer = connection.stream('text');
+  writer.write('a');
+  const { status } = connection.send('behind');
+  void connection.close(1000);
+  await puppet.network.settle();
+  const heard = said(puppet);
+  t.equal(heard.at(-1), '8 1000');
+  t.ok(status !== 'ok' || heard.includes('1 behind') || connection.dropped > 0, 'or it is said that they did not');
+});
+
+// ---- by itself
+
+t.test('keep-alive: a silent peer is pinged and given up, any octet keeps it', async (t) => {
+  const settings = { pingInterval: 1_000, pingTimeout: 500 };
+  const puppet = new Puppet('server', { settings });
+  await puppet.network.advance(999);
+  t.strictSame(said(puppet), []);
+  await puppet.network.advance(1);
+  t.strictSame(said(puppet), ['9 ']);
+  await puppet.say(frame(1, 'alive').subarray(0, 1));
+  await puppet.network.advance(999);
+  t.strictSame(said(puppet), [], 'one octet was enough');
+  await puppet.network.advance(1);
+  t.strictSame(said(puppet), ['9 ']);
+  await puppet.network.advance(500);
+  t.strictSame(said(puppet), ['8 1011 keepalive timeout']);
+  await puppet.network.advance(5_000);
+  t.match(await puppet.end.connection.closed, { code: 1011, clean: false, fault: 'WSD_PEER_SILENT', initiator: 'local' });
+});
+
+t.test('a peer that we do not read is not silent', async (t) => {
+  const puppet = new Puppet('server', { settings: { pingInterval: 1_000, pingTimeout: 500, messageTimeout: 2_000 } });
+  const { connection } = puppet.end;
+  connection.on('message', () => {});
+  await puppet.say(frame(1, 'begun', { fin: false }));
+  connection.pause();
+  await puppet.network.advance(10_000);
+  t.equal(connection.state, 'open', 'paused by us');
+  connection.resume();
+  await puppet.say(frame(10), frame(0));
+  await puppet.network.advance(400);
+  t.equal(connection.state, 'open');
+  await puppet.network.advance(2_000);
+  t.not(connection.state, 'open', 'and read again, it has to be heard again');
+
+  const busy = new Puppet('server', { settings: { pingInterval: 1_000, pingTimeout: 500 } });
+  let release = (): void => {};
+  busy.end.connection.on('message', () => new Promise<void>((done) => (release = done)));
+  await busy.say(...Array.from({ length: 200 }, () => frame(1, 'x')));
+  t.ok(busy.end.paused);
+  await busy.network.advance(10_000);
+  t.equal(busy.end.connection.state, 'open', 'held by a slow handler');
+  release();
+});
+
+t.test('an idle connection is closed with 1001', async (t) => {
+  const puppet = new Puppet('server', { settings: { idleTimeout: 1_000, pingInterval: 300 } });
+  for (let i = 0; i < 3; i++) {
+    await puppet.network.advance(300);
+    await puppet.say(frame(10));
+  }
+  puppet.end.connection.on('message', () => {});
+  await puppet.say(frame(1, 'busy'));
+  await puppet.network.advance(900);
+  puppet.end.connection.send('busy too');
+  await puppet.network.advance(900);
+  await puppet.say(frame(10));
+  t.equal(puppet.end.connection.state, 'open');
+  await puppet.network.advance(100);
+  t.equal(said(puppet).at(-1), '8 1001 idle timeout');
+});
+
+t.test('a message that takes too long ends the connection with 1008', async (t) => {
+  const puppet = new Puppet('server', { settings: { messageTimeout: 1_000 } });
+  await puppet.say(frame(1, 'a', { fin: false }));
+  for (let i = 0; i < 9; i++) {
+    await puppet.network.advance(100);
+    await puppet.say(frame(0, 'b', { fin: false }));
+  }
+  t.equal(puppet.end.connection.state, 'open');
+  await puppet.network.advance(100);
+  t.strictSame(said(puppet), ['8 1008 message took too long']);
+});
+
+t.test('the time to close is not moved by what the peer still says', async (t) => {
+  const puppet = new Puppet('server');
+  puppet.end.connection.on('message', () => {});
+  const outcome = puppet.end.connection.close(1000);
+  for (let i = 0; i < 49; i++) {
+    await puppet.network.advance(100);
+    await puppet.say(frame(1, 'talking'));
+  }
+  t.equal(puppet.end.connection.state, 'closing');
+  await puppet.network.advance(100);
+  t.match(await outcome, { fault: 'WSD_CLOSE_TIMEOUT' });
+});
+
+t.test('a quiet connection trades its compressor for its window, and goes on with it', async (t) => {
+  const { network, server, client } = pairOf({ takeover: true });
+  const got: unknown[] = [];
+  client.connection.on('message', (data) => void got.push(data));
+  const text = 'the same again and again '.repeat(10);
+  for (let i = 0; i < 3; i++) {
+    server.connection.send(text);
+    await network.advance(5_000);
+  }
+  t.strictSame(got, [text, text, text]);
+});

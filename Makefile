@@ -38,8 +38,8 @@ conformance: build ## every conformance case, our server and our client (CASES='
 autobahn: build ## the same cases against the names and numbers of the Autobahn suite
 	@node build/spec/conform/autobahn.js
 
-bench: build ## how fast: against other libraries, where they are installed
-	@node build/spec/bench/main.js
+bench: build ## how fast: against other libraries where they are installed, or against BASE=<git ref> (ARGS=--help)
+	@node build/spec/bench/main.js $(if $(BASE),--base $(BASE)) $(ARGS)
 
 fuzz: build ## random and mutated bytes at every parser
 	@node build/spec/fuzz/main.js

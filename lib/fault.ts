@@ -115,6 +115,15 @@ export const closeCodeOf = (code: FaultCode): number => {
   return 'close' in row ? row.close : 1006;
 };
 
+/** What somebody threw, as text; anything can be thrown, even what cannot be shown. */
+export const textOf = (reason: unknown): string => {
+  try {
+    return String(reason);
+  } catch {
+    return 'something that cannot be shown';
+  }
+};
+
 export const phraseOf = (code: FaultCode): string => FAULTS[code].phrase;
 
 /** A fault as an Error, for the places where a promise of ours rejects. Never made on the path of bytes. */

@@ -57,7 +57,7 @@ export class Assembly {
     const towards = Math.min(announced, Math.max(size * GROWTH_ANNOUNCED, SMALLEST));
     const wanted = Math.max(size, towards, more ? Math.max(size * GROWTH_UNKNOWN, SMALLEST) : 0);
     let room: Buffer;
-    if (spare !== undefined && spare.length >= wanted) {
+    if (spare !== undefined && spare.length >= wanted && spare.length <= size * GROWTH_ANNOUNCED) {
       room = spare;
       spare = undefined;
     } else room = Buffer.allocUnsafeSlow(wanted);

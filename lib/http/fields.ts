@@ -97,6 +97,7 @@ export class Fields {
  * come from a request must not be able to write a second field (RFC 9110 section 5.5).
  */
 export const writeField = (name: string, value: string): string => {
+  if (typeof value !== 'string') throw new TypeError(`the value of ${String(name)} must be a string`);
   if (!isToken(name)) throw new TypeError(`not a header field name: ${JSON.stringify(name)}`);
   for (let i = 0; i < value.length; i++) {
     if (!isValueCode(value.charCodeAt(i))) throw new TypeError(`the value of ${name} holds a character it must not`);

@@ -71,8 +71,8 @@ const turn = (): void => {
     }
   }
   handled = Math.max(handled, last);
-  if (count === 0 || timerSlot !== Infinity) return;
-  for (let slot = handled + 1; slot < handled + SLOTS; slot++) {
+  // A tick may have armed the timer for itself already, and later than somebody else waits.
+  for (let slot = handled + 1; count > 0 && slot < Math.min(timerSlot, handled + SLOTS); slot++) {
     if ((slots[slot % SLOTS]?.size ?? 0) > 0) return setTimer(slot);
   }
 };

@@ -2,7 +2,7 @@
 // HTTP answer and the end. One absolute deadline, not moved by bytes. Bytes after the head wait, up to a cap, and are not looked at
 // before the 101. Nothing is written to a socket that is gone.
 import type { Socket } from 'node:net';
-import { type Fault, type FaultCode, fault } from '../fault.js';
+import { type Fault, type FaultCode, fault, textOf } from '../fault.js';
 import { HeadParser, type RequestHead } from '../http/head.js';
 import { type Response, writeResponse } from '../http/response.js';
 import { now } from '../net/clock.js';
@@ -84,7 +84,7 @@ export class Arrival implements Timed, Receiver {
   /** The request was read by somebody else, as http.Server does. */
   take(head: RequestHead, early: Uint8Array, wrong?: FaultCode): void {
     this.#listen();
-    if (wrong !== undefined) return this.#refuse(fault(wrong));
+    if (wrong !== undefined) return this.#refuse(fault(wrong), head.target.split('?', 1)[0]);
     if (early.length > 0) this.#keep(early);
     this.#judge(head);
   }
@@ -194,7 +194,7 @@ export class Arrival implements Timed, Receiver {
     try {
       answer = await authorize(this.#seen(request), this.#asked.signal);
     } catch (reason) {
-      if (this.#stage === 'asking') this.#refuse(fault('WSD_UPGRADE_FAILED', String(reason)), request.path);
+      if (this.#stage === 'asking') this.#refuse(fault('WSD_UPGRADE_FAILED', textOf(reason)), request.path);
       return;
     }
     if (this.#stage !== 'asking') return; // too late, or the client left
@@ -226,7 +226,7 @@ export class Arrival implements Timed, Receiver {
       const fields = Object.entries(admit.headers ?? {});
       accept = writeAccept({ key: request.key, protocol: terms.protocol, extensions: terms.extensions, fields });
     } catch (reason) {
-      return this.#refuse(fault('WSD_UPGRADE_FAILED', String(reason)), request.path);
+      return this.#refuse(fault('WSD_UPGRADE_FAILED', textOf(reason)), request.path);
     }
     this.#stage = 'answered';
     this.#release();
@@ -279,7 +279,7 @@ export class Arrival implements Timed, Receiver {
     try {
       bytes = writeResponse(response);
     } catch (reason) {
-      return this.#refuse(fault('WSD_UPGRADE_FAILED', String(reason)), path);
+      return this.#refuse(fault('WSD_UPGRADE_FAILED', textOf(reason)), path);
     }
     this.#host.refused('WSD_UPGRADE_REFUSED', answer.status, this.#address, undefined, path);
     this.#end(bytes);

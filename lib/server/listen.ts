@@ -39,6 +39,8 @@ export interface Listening {
 /** What becomes of an accepted socket: refused by answering false, before any cryptography. */
 export interface Accept {
   admit(raw: Socket): ((socket: Socket, secure: boolean) => void) | undefined;
+  /** The listener ended, by itself or not. */
+  ended(listener: Listening): void;
   failed(error: Error): void;
 }
 
@@ -68,13 +70,16 @@ export const listen = async (options: ListenOptions, accept: Accept): Promise<Li
   server.on('error', (error) => accept.failed(error));
   // net.Server would report the end only when its last connection is gone; not to listen any more takes no time.
   const close = (): void => {
-    if (server.listening) server.close();
+    if (!server.listening) return;
+    server.close();
+    signal?.removeEventListener('abort', close);
+    accept.ended(listener);
   };
   signal?.addEventListener('abort', close, { once: true });
   const where = server.address();
   const inet = typeof where === 'object' && where !== null && where.port !== undefined ? where : undefined;
   const unix = typeof where === 'string' ? where : undefined;
-  return {
+  const listener: Listening = {
     url: urlOf(secure, inet, unix),
     host: inet?.address,
     port: inet?.port,
@@ -86,6 +91,11 @@ export const listen = async (options: ListenOptions, accept: Accept): Promise<Li
     },
     close,
   };
+  if (signal?.aborted === true) {
+    close();
+    throw signal.reason;
+  }
+  return listener;
 };
 
 const ready = (server: NetServer, options: ListenOptions): Promise<void> =>
@@ -103,7 +113,7 @@ const ready = (server: NetServer, options: ListenOptions): Promise<void> =>
 
 const urlOf = (secure: boolean, inet: AddressInfo | undefined, unix: string | undefined): string => {
   const scheme = secure ? 'wss' : 'ws';
-  if (inet === undefined) return `${scheme}+unix:${unix ?? ''}`;
+  if (inet === undefined) return `${scheme}+unix:${(unix ?? '').split('/').map(encodeURIComponent).join('/')}`;
   const every = inet.address === '::' || inet.address === '0.0.0.0';
   const host = every ? 'localhost' : inet.family === 'IPv6' ? `[${inet.address}]` : inet.address;
   return `${scheme}://${host}:${inet.port}`;

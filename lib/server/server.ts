@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { random32, randomFraction } from '../crypto/entropy.js';
 import { Deflate } from '../deflate/codec.js';
-import type { FaultCode } from '../fault.js';
+import { type FaultCode, textOf } from '../fault.js';
 import { Fields } from '../http/head.js';
 import { now } from '../net/clock.js';
 import { Driver } from '../net/driver.js';
@@ -22,9 +22,10 @@ import { isTrusted } from './address.js';
 import { Admission, type AdmissionCounts } from './admission.js';
 import { type PlainRequest, refusalOf } from './answers.js';
 import { Arrival, type Host, type Opened } from './arrival.js';
+import { attach } from './attach.js';
 import { type Accept, type Listening, type ListenOptions, listen } from './listen.js';
 import { type Caller, Door } from './opening.js';
-import { judgePath, parsePaths } from './paths.js';
+import { parsePaths } from './paths.js';
 import { Place } from './place.js';
 import { Tally } from './tally.js';
 
@@ -121,12 +122,12 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   async listen(where: number | ListenOptions = {}): Promise<Listening> {
     if (this.#closed !== undefined) throw new TypeError('this server is closed');
     const listener = await listen(typeof where === 'number' ? { port: where } : where, this.#accept());
-    this.#listeners.add(listener);
-    const close = (): void => {
-      this.#listeners.delete(listener);
+    if (this.#closed !== undefined) {
       listener.close();
-    };
-    return { ...listener, close };
+      throw new TypeError('this server was closed meanwhile');
+    }
+    this.#listeners.add(listener);
+    return listener;
   }
 
   /**
@@ -135,16 +136,11 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
    */
   attach(http: HttpServer, options: { readonly path?: string | readonly string[] } = {}): () => void {
     const paths = parsePaths(options.path ?? this.#door.options.rest.path);
-    const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-      const path = (request.url ?? '').split('?', 1)[0] as string;
-      const websocket = (request.headers.upgrade ?? '').toLowerCase() === 'websocket';
-      const others = http.listenerCount('upgrade') > 1;
-      if (others && (!websocket || judgePath(path, paths) !== undefined)) return;
-      this.upgrade(request, socket, head, options.path === undefined ? undefined : judgePath(path, paths));
-    };
-    http.on('upgrade', onUpgrade);
+    const off = attach(http, paths, (request, socket, head, claimed) =>
+      this.#take(request, socket, head, claimed ? undefined : 'WSD_UPGRADE_PATH'),
+    );
     const detach = (): void => {
-      http.off('upgrade', onUpgrade);
+      off();
       this.#detach.delete(detach);
     };
     this.#detach.add(detach);
@@ -152,18 +148,8 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   }
 
   /** Takes over one upgrade of an http.Server: the arguments of its 'upgrade' event. */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, wrongPath?: FaultCode): void {
-    const arrived = this.#admit(socket as Socket);
-    if (arrived === undefined) return;
-    const pairs: [string, string][] = [];
-    for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
-      pairs.push([request.rawHeaders[i] as string, request.rawHeaders[i + 1] as string]);
-    }
-    arrived(socket as Socket, 'encrypted' in socket).take(
-      { method: request.method ?? '', target: request.url ?? '', fields: Fields.from(pairs) },
-      head,
-      wrongPath,
-    );
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
+    this.#take(request, socket, head, undefined);
   }
 
   /** Takes over a socket whose request nobody has read yet; `head`: bytes of it that were read. */
@@ -212,12 +198,15 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
         const arrived = this.#admit(raw);
         return arrived === undefined ? undefined : (socket, secure) => arrived(socket, secure).start(NOTHING);
       },
+      ended: (listener) => this.#listeners.delete(listener),
       failed: (error) => this.#report(error),
     };
   }
 
   /** A seat for a socket, or an answer that there is none: before any byte is read and any cryptography is done. */
   #admit(raw: Socket): ((socket: Socket, secure: boolean) => Arrival) | undefined {
+    // Whoever hands it over may have taken time.
+    if (raw.destroyed) return undefined;
     this.#tally.count('accepted');
     const peer = raw.remoteAddress;
     const counted =
@@ -236,6 +225,20 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
       this.#arrivals.add(arrival);
       return arrival;
     };
+  }
+
+  #take(request: IncomingMessage, socket: Duplex, head: Uint8Array, wrong: FaultCode | undefined): void {
+    const arrived = this.#admit(socket as Socket);
+    if (arrived === undefined) return;
+    const pairs: [string, string][] = [];
+    for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
+      pairs.push([request.rawHeaders[i] as string, request.rawHeaders[i + 1] as string]);
+    }
+    arrived(socket as Socket, 'encrypted' in socket).take(
+      { method: request.method ?? '', target: request.url ?? '', fields: Fields.from(pairs) },
+      head,
+      wrong,
+    );
   }
 
   #hostOf(): Host {
@@ -331,7 +334,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     try {
       return (this.emit as (name: string, value: unknown) => boolean).call(this, name, value);
     } catch (reason) {
-      if (name !== 'error') this.#report(reason instanceof Error ? reason : new Error(String(reason)));
+      if (name !== 'error') this.#report(reason instanceof Error ? reason : new Error(textOf(reason)));
       return true;
     }
   }

@@ -187,6 +187,10 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
     try {
       this.dispatch('message', [data, binary], collect);
       return later;
+    } catch (reason) {
+      // The connection fails for this reason; what the other listeners began has nobody left to tell.
+      ignore(later);
+      throw reason;
     } finally {
       later = outer;
     }
@@ -233,14 +237,19 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
     if (name === 'message') this.#link.wire.wake();
   }
 
+  /** Whoever fails while being told of a failure or of the end is told of nothing more. */
+  #tellFailure(name: keyof ConnectionEvents, reason: unknown): void {
+    if (name !== 'error' && name !== 'close') this.#link.failed(reason);
+  }
+
   /** A listener of ours that throws ends this connection and no other. */
   #tell<Name extends keyof ConnectionEvents>(name: Name, args: ConnectionEvents[Name]): void {
     try {
       this.dispatch(name, args, (value) => {
-        if (isThenable(value)) value.then(undefined, (reason: unknown) => this.#link.failed(reason));
+        if (isThenable(value)) value.then(undefined, (reason: unknown) => this.#tellFailure(name, reason));
       });
     } catch (reason) {
-      if (name !== 'error') this.#link.failed(reason);
+      this.#tellFailure(name, reason);
     }
   }
 }
@@ -250,6 +259,8 @@ let later: PromiseLike<unknown> | undefined;
 const collect = (value: unknown): void => {
   if (isThenable(value)) later = later === undefined ? value : Promise.all([later, value]);
 };
+
+const ignore = (promise: PromiseLike<unknown> | undefined): void => void promise?.then(undefined, () => {});
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';

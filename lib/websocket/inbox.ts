@@ -43,6 +43,8 @@ export class Inbox {
   #running = 0;
   #whenEmpty: (() => void) | undefined;
   #ended = false;
+  #closing = false;
+  #delivering = false; // a listener is running
 
   constructor(port: InboxPort, settings: Pick<ConnectionSettings, 'concurrency' | 'text' | 'lend'>) {
     this.#port = port;
@@ -62,7 +64,13 @@ export class Inbox {
       binary || this.#asBytes
         ? copyOf(bytes, start, end, owned || (direct && this.#lend))
         : bytes.toString(kind === KIND.ascii ? 'latin1' : 'utf8', start, end);
-    if (direct) return this.#deliver(data, binary);
+    if (direct) {
+      this.#deliver(data, binary);
+      if (this.#queue !== undefined) this.pump();
+      return;
+    }
+    const full = this.#waiting >= MOST_WAITING || this.#size >= MOST_SIZE;
+    if (full && this.#closing) return; // we said our last word, and reading goes on only to find theirs
     this.#queue ??= [];
     this.#queue.push({ data, binary });
     this.#size += data.length;
@@ -78,15 +86,22 @@ export class Inbox {
     this.#port.hold();
   }
 
+  /** Never delivers by itself: the call may come from inside a listener. */
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#held = true;
-    this.pump();
+    this.#held = false;
+    this.#port.release();
+  }
+
+  /** We are closing: what is too much to keep is dropped from now on, so that reading can go on. */
+  close(): void {
+    this.#closing = true;
   }
 
   /** Delivers what may be delivered now. */
   pump(): void {
+    if (this.#delivering) return;
     while (this.#queue !== undefined && !this.#paused) {
       const pull = this.#pulls?.shift();
       if (pull === undefined && !this.#mayDeliver()) break;
@@ -154,7 +169,13 @@ export class Inbox {
 
   /** Whether listeners may get a message now: an iterator, where there is one, comes first. */
   #mayDeliver(): boolean {
-    return !this.#paused && this.#iterators === 0 && this.#running < this.#concurrency && this.#port.hasListener();
+    return (
+      !this.#delivering &&
+      !this.#paused &&
+      this.#iterators === 0 &&
+      this.#running < this.#concurrency &&
+      this.#port.hasListener()
+    );
   }
 
   #shift(): Waiting {
@@ -171,7 +192,9 @@ export class Inbox {
   }
 
   #deliver(data: Message, binary: boolean): void {
+    this.#delivering = true;
     const later = this.#port.deliver(data, binary);
+    this.#delivering = false;
     if (later === undefined) return;
     this.#running++;
     const settled = (): void => {

@@ -1,7 +1,7 @@
 // One open connection inside: joins the machine, the inbox and the sending half with a wire, and keeps the promises of the API: back-pressure,
 // pings that resolve, one outcome. The wire is given: a socket's driver, or a pair in memory. What users see is connection.ts.
 // RFC 6455 sections 5.5 and 7.
-import { closeCodeOf, type Fault, type FaultCode, fault, phraseOf, WsdError } from '../fault.js';
+import { closeCodeOf, type Fault, type FaultCode, fault, phraseOf, textOf, WsdError } from '../fault.js';
 import { type CloseBody, writeClose } from '../frame/close.js';
 import { OPCODE } from '../frame/opcode.js';
 import { orAborted } from './abort.js';
@@ -172,6 +172,9 @@ export class Link implements Sink, InboxPort {
     const body = writeClose(code, reason);
     if (!this.#over && this.machine.close(body, this.wire.now(), within)) {
       this.#initiator = 'local';
+      // The peer's Close may lie behind what nobody reads.
+      this.inbox.close();
+      this.release();
       this.outgoing.owe();
     }
     return this.outcome();
@@ -240,6 +243,7 @@ export class Link implements Sink, InboxPort {
   }
 
   hold(): void {
+    if (this.machine.state !== 'open') return;
     this.machine.hold();
     this.wire.pause();
   }
@@ -253,7 +257,7 @@ export class Link implements Sink, InboxPort {
 
   /** A handler of ours threw: this connection ends with 1011, and the peer learns no more than that. */
   failed(reason: unknown): void {
-    this.#listener?.failed(reason instanceof Error ? reason : new Error(String(reason)));
+    this.#listener?.failed(reason instanceof Error ? reason : new Error(textOf(reason)));
     this.fail(fault('WSD_HANDLER_FAILED'));
   }
 

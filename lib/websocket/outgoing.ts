@@ -31,6 +31,7 @@ export class Outgoing {
   readonly #codec: Codec | undefined;
   readonly #wire: Wire;
   #behind: (() => void)[] | undefined; // messages that wait for a streamed one to end
+  #behindSize = 0;
   #drain: { readonly promise: Promise<SendStatus>; readonly resolve: (status: SendStatus) => void } | undefined;
   #restAt = Infinity;
 
@@ -44,7 +45,7 @@ export class Outgoing {
   /** Bytes that were sent and have not left for the kernel. */
   get buffered(): number {
     const { outbox } = this.#machine;
-    return outbox.blocked ? outbox.size + this.#wire.pending : outbox.size;
+    return this.#behindSize + (outbox.blocked ? outbox.size + this.#wire.pending : outbox.size);
   }
 
   send(data: Payload | Prepared, options: MessageOptions | undefined): Sent {
@@ -52,6 +53,9 @@ export class Outgoing {
     const body = typeof data === 'string' || prepared !== undefined ? undefined : bytesOf(data as ArrayBufferView);
     if (body !== undefined && options?.binary === false && !isUtf8(body))
       throw new TypeError('a text message must be UTF-8');
+    if (options?.fragment !== undefined && !(Number.isInteger(options.fragment) && options.fragment > 0)) {
+      throw new RangeError(`a message is cut into fragments of at least one byte, not ${options.fragment}`);
+    }
     if (this.#machine.state !== 'open') return CLOSED;
     const size = body?.length ?? prepared?.payload.length ?? (data as string).length;
     const buffered = this.buffered;
@@ -60,6 +64,7 @@ export class Outgoing {
       // Its bytes may change before its turn comes.
       const kept = prepared ?? (body === undefined ? (data as string) : Buffer.from(body));
       this.#behind.push(() => void this.send(kept, options));
+      this.#behindSize += size;
       return OK;
     }
     // A large message leaves at once, through the shared buffer.
@@ -93,6 +98,7 @@ export class Outgoing {
     if (fin) {
       const behind = this.#behind ?? [];
       this.#behind = undefined;
+      this.#behindSize = 0;
       for (const send of behind) send();
     }
     return this.#sent();
@@ -130,6 +136,7 @@ export class Outgoing {
     this.#drain?.resolve('closed');
     this.#drain = undefined;
     this.#behind = undefined;
+    this.#behindSize = 0;
   }
 
   /** When the compressor may be put to rest. */

@@ -24,9 +24,12 @@ export class Pings {
   wait(payload: Uint8Array, now: number): Promise<number> {
     if (this.#waiting.length >= MOST)
       return Promise.reject(new WsdError('WSD_PEER_SILENT', `${MOST} pings are unanswered`));
-    return new Promise((resolve, reject) => {
+    const answered = new Promise<number>((resolve, reject) => {
       this.#waiting.push({ name: nameOf(payload), at: now, resolve, reject });
     });
+    // A ping nobody waits for may stay unanswered without harm.
+    answered.catch(() => {});
+    return answered;
   }
 
   /** False for a Pong that nobody asked for. */

@@ -87,8 +87,11 @@ export class Sender {
     const smaller = packed !== undefined && (packed.length < payload.length || this.#codec?.discardable === false);
     const body = smaller ? packed : payload;
     const first = opcode | (smaller ? RSV1 : 0);
+    // What later messages refer back to must arrive.
+    const droppable = !smaller || this.#codec?.discardable === true;
     const cut = options?.fragment ?? Infinity;
-    if (body.length <= cut) this.#frame(FIN | first, body, options?.transfer === true && !smaller, true, options?.key);
+    if (body.length <= cut)
+      this.#frame(FIN | first, body, options?.transfer === true && !smaller, droppable, options?.key);
     else this.#fragments(first, body, cut);
   }
 

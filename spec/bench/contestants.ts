@@ -2,7 +2,7 @@
 // started, and of one that is not there where it was looked for. Nothing is installed by us.
 import { accessSync, constants } from 'node:fs';
 import { createRequire } from 'node:module';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suitsFloor, type Workload } from './workloads.js';
 
@@ -47,11 +47,11 @@ const isExecutable = (path: string): boolean => {
   }
 };
 
-const resolve = (folder: string, name: string): string | undefined => {
+const moduleFile = (folder: string, name: string): string | undefined => {
   try {
-    // The way of `import`: some packages have no other.
     return createRequire(join(folder, 'x.js')).resolve(name);
   } catch {
+    // A package that can only be imported is not found by require's rules.
     const file = join(folder, 'node_modules', name, 'dist', 'index.mjs');
     return isReadable(file) ? file : undefined;
   }
@@ -68,14 +68,14 @@ const isReadable = (path: string): boolean => {
 
 /** `folder`: where peers were installed with npm, outside the project; else only the path and the project itself are searched. */
 export const findContestants = (folder: string | undefined): Field => {
-  const homes = [...(folder === undefined ? [] : [folder]), script('../../..')];
+  const homes = [...(folder === undefined ? [] : [resolve(folder)]), script('../../..')];
   const onPath = (process.env['PATH'] ?? '').split(delimiter).filter((one) => one !== '');
   const executable = (name: string): string | undefined =>
     [...homes.map((home) => join(home, 'node_modules', '.bin')), ...onPath]
       .map((one) => join(one, name))
       .find((path) => isExecutable(path));
   const module = (...names: readonly string[]): string | undefined =>
-    homes.flatMap((home) => names.map((name) => resolve(home, name))).find((path) => path !== undefined);
+    homes.flatMap((home) => names.map((name) => moduleFile(home, name))).find((path) => path !== undefined);
 
   const contestants: Contestant[] = [nodeServer('wsd', 'wsd', script('./server.js'))];
   const missing: string[] = [];

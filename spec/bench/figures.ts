@@ -12,8 +12,10 @@ export const median = (values: readonly number[]): number => {
 /** Three digits that count: 0.412, 8.49, 59.2, 3450. */
 export const figure = (value: number): string => {
   if (!Number.isFinite(value)) return '-';
-  const digits = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)));
-  return value.toFixed(Math.min(3, Math.max(0, 2 - digits)));
+  // Rounded first: 99.96 has three digits before the point once it is 100.
+  const rounded = Number(value.toPrecision(3));
+  const digits = rounded === 0 ? 0 : Math.floor(Math.log10(Math.abs(rounded)));
+  return (digits > 2 ? value : rounded).toFixed(Math.min(3, Math.max(0, 2 - digits)));
 };
 
 export const bytesFigure = (bytes: number): string =>

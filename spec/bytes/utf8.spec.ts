@@ -56,36 +56,42 @@ const compare = (bytes: Uint8Array): string | undefined => {
   if (isUtf8(bytes) !== finished) return 'whole';
   for (const [name, chunks] of cuttings(bytes, rng)) {
     const got = judge(chunks);
-    if ((got.refusedIn < 0) !== (possible === bytes.length)) return name;
+    if (got.refusedIn < 0 !== (possible === bytes.length)) return name;
     if (got.finished !== finished) return `${name}, at the end`;
     if (name === 'byte by byte' && got.refusedIn >= 0 && got.refusedIn !== possible) return `${name}, too late`;
   }
   return undefined;
 };
 
-t.test('every pair of octets, and every continuation of the leads, is judged as the table of RFC 3629 says', async (t) => {
-  const leads = [0x41, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff];
-  const edges = [0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc2, 0xff];
-  for (let a = 0; a < 256; a++) {
-    for (let b = 0; b < 256; b += 1) {
-      const bytes = Uint8Array.of(a, b);
-      const { possible, finished } = plain(bytes);
-      if (isUtf8(bytes) !== finished || judge([bytes]).refusedIn < 0 !== (possible === 2)) t.fail(`${a} ${b}`);
+t.test(
+  'every pair of octets, and every continuation of the leads, is judged as the table of RFC 3629 says',
+  async (t) => {
+    const leads = [
+      0x41, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff,
+    ];
+    const edges = [0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc2, 0xff];
+    for (let a = 0; a < 256; a++) {
+      for (let b = 0; b < 256; b += 1) {
+        const bytes = Uint8Array.of(a, b);
+        const { possible, finished } = plain(bytes);
+        if (isUtf8(bytes) !== finished || judge([bytes]).refusedIn < 0 !== (possible === 2)) t.fail(`${a} ${b}`);
+      }
     }
-  }
-  for (const a of leads)
-    for (const b of edges)
-      for (const c of edges)
-        for (const d of edges) {
-          const bytes = Uint8Array.of(a, b, c, d);
-          const { possible, finished } = plain(bytes);
-          for (let cut = 0; cut <= 4; cut++) {
-            const got = judge([bytes.subarray(0, cut), bytes.subarray(cut)]);
-            if (got.refusedIn < 0 !== (possible === 4) || got.finished !== finished) t.fail(`${bytes.join(' ')} at ${cut}`);
+    for (const a of leads)
+      for (const b of edges)
+        for (const c of edges)
+          for (const d of edges) {
+            const bytes = Uint8Array.of(a, b, c, d);
+            const { possible, finished } = plain(bytes);
+            for (let cut = 0; cut <= 4; cut++) {
+              const got = judge([bytes.subarray(0, cut), bytes.subarray(cut)]);
+              if (got.refusedIn < 0 !== (possible === 4) || got.finished !== finished)
+                t.fail(`${bytes.join(' ')} at ${cut}`);
+            }
           }
-        }
-  t.pass('65,536 pairs, 31,104 quadruples');
-});
+    t.pass('65,536 pairs, 31,104 quadruples');
+  },
+);
 
 t.test('random texts, with and without damage, give one verdict however they are cut', async (t) => {
   const alphabet = ['a', '~', '\u0080', '\u07ff', '\u0800', '\ud7ff', '\uffff', '\ud800\udc00', '\udbff\udfff'];

@@ -34,5 +34,10 @@ t.test('frames of every shape are what another implementation writes, and leave 
 
 t.test('without a payload a frame is empty, and bad frames can be made', async (t) => {
   t.equal(hex(encodeFrame({ opcode: 8 })), '8800');
-  t.match(decode(encodeFrame({ opcode: 15, rsv: 3, fin: false, maskKey: 0 })), { opcode: 15, rsv: 3, fin: false, masked: true });
+  t.match(decode(encodeFrame({ opcode: 15, rsv: 3, fin: false, maskKey: 0 })), {
+    opcode: 15,
+    rsv: 3,
+    fin: false,
+    masked: true,
+  });
 });

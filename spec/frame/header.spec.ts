@@ -38,12 +38,16 @@ t.test('every form of a header is read, and nothing before its last octet is the
     ['82 7f 7f ff ff ff ff ff ff ff', { opcode: 2, length: Infinity, size: 10 }],
     ['82 7f 80 00 00 00 00 00 00 00', { opcode: 2, length: Infinity, size: 10, topBit: true }],
     ['82 fe 01 00 01 02 03 04', { opcode: 2, masked: true, length: 256, maskKey: 0x01020304, size: 8 }],
-    ['82 ff 00 00 00 00 00 01 00 00 80 00 00 01', { opcode: 2, masked: true, length: 65_536, maskKey: 0x80000001, size: 14 }],
+    [
+      '82 ff 00 00 00 00 00 01 00 00 80 00 00 01',
+      { opcode: 2, masked: true, length: 65_536, maskKey: 0x80000001, size: 14 },
+    ],
   ];
   for (const [text, expected] of cases) {
     const bytes = hex(text);
     t.strictSame(parseHeader(bytes), { ...plain, ...expected }, text);
-    for (let n = 0; n < bytes.length; n++) t.equal(parseHeader(bytes.subarray(0, n)), undefined, `${n} octets of ${text}`);
+    for (let n = 0; n < bytes.length; n++)
+      t.equal(parseHeader(bytes.subarray(0, n)), undefined, `${n} octets of ${text}`);
     const inside = Buffer.concat([hex('ffff'), bytes, hex('ffff')]);
     t.strictSame(parseHeader(inside, 2), { ...plain, ...expected }, 'in the middle of something');
     t.equal(parseHeader(inside, 2, 1 + bytes.length), undefined, 'with an end that cuts it');
@@ -58,7 +62,11 @@ t.test('what is written is what another implementation writes, and is read again
       t.equal(size, headerSize(length, key !== undefined));
       const octets = [24, 16, 8, 0].map((shift) => ((key ?? 0) >>> shift) & 255) as [number, number, number, number];
       const other = encode({ opcode: 2, payload: new Uint8Array(length), mask: key === undefined ? false : octets });
-      t.strictSame(Buffer.from(out.subarray(3, 3 + size)), Buffer.from(other.subarray(0, size)), `${length}, key ${key}`);
+      t.strictSame(
+        Buffer.from(out.subarray(3, 3 + size)),
+        Buffer.from(other.subarray(0, size)),
+        `${length}, key ${key}`,
+      );
       t.equal(frameSize(other), size + length);
       t.ok(out[2] === 0xaa && out[3 + size] === 0xaa, 'and nothing around it');
       const read = { ...plain, opcode: 2, length, size, masked: key !== undefined, maskKey: key ?? 0 };
@@ -74,6 +82,9 @@ t.test('opcodes have names, and are data, control or unknown', async (t) => {
   const all = Array.from({ length: 16 }, (_, opcode) => opcode);
   t.strictSame(all.filter(isKnownOpcode), Object.values(OPCODE));
   t.strictSame(all.filter(isControl), [8, 9, 10, 11, 12, 13, 14, 15]);
-  t.strictSame(Object.entries(OPCODE).map(([name, opcode]) => opcodeName(opcode) === name), Array(6).fill(true));
+  t.strictSame(
+    Object.entries(OPCODE).map(([name, opcode]) => opcodeName(opcode) === name),
+    Array(6).fill(true),
+  );
   t.equal(opcodeName(3), 'reserved 3');
 });

@@ -31,11 +31,14 @@ const places: readonly (readonly [name: string, place: (bytes: Uint8Array, at: n
       return view;
     },
   ],
-  ['a large buffer', (bytes, at) => {
-    const room = new Uint8Array((1 << 20) + 4 + bytes.length + at);
-    room.set(bytes, at);
-    return room.subarray(at, at + bytes.length);
-  }],
+  [
+    'a large buffer',
+    (bytes, at) => {
+      const room = new Uint8Array((1 << 20) + 4 + bytes.length + at);
+      room.set(bytes, at);
+      return room.subarray(at, at + bytes.length);
+    },
+  ],
 ];
 
 for (const [name, place] of places) {

@@ -16,7 +16,12 @@ const contexts: FrameContext[] = [true, false].flatMap((masked) =>
 );
 
 /** The rules again, as a table of what may pass. */
-const allowed = (first: number, length: number, masked: boolean, { open, deflate, ...context }: FrameContext): boolean => {
+const allowed = (
+  first: number,
+  length: number,
+  masked: boolean,
+  { open, deflate, ...context }: FrameContext,
+): boolean => {
   const fin = first >= 0x80;
   const opcode = first & 15;
   const rsv = (first >> 4) & 7;
@@ -33,7 +38,9 @@ t.test('exactly the frames that section 5 allows pass', async (t) => {
         for (const length of [0, 125, 126, 65_536]) {
           const verdict = checkHeader(frame(first, length, masked), context);
           if ((verdict === undefined) !== allowed(first, length, masked, context))
-            t.fail(`${first.toString(16)}, ${length} octets, ${JSON.stringify({ ...context, is: masked })}: ${verdict}`);
+            t.fail(
+              `${first.toString(16)}, ${length} octets, ${JSON.stringify({ ...context, is: masked })}: ${verdict}`,
+            );
         }
       }
     }

@@ -301,6 +301,7 @@ const play = async (test: Test, code: FaultCode, row: Row): Promise<void> => {
         const wire = await stage.upgrade({ headers });
         await row.send(wire, stage);
         if (entry.close !== 1006) await closedWith(test, wire, code);
+        if (entry.close !== 1006) wire.end();
         const outcome = await stage.outcome();
         test.same([outcome.fault, outcome.code, outcome.clean], [code, entry.close, false], 'the outcome');
         await stage.counted(`fault:${code}`);

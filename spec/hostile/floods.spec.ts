@@ -206,6 +206,44 @@ else {
     }),
   );
 
+  t.test('47: many small messages for a reader that stopped take memory in proportion to their bytes', (test) =>
+    onStage(test, { options: { maxBuffered: 64 * MIB } }, async (stage) => {
+      const wire = await unread(stage);
+      const connection = stage.connections[0] as Connection<unknown>;
+      connection.send(new Uint8Array(16 * MIB));
+      await turn();
+      const before = process.memoryUsage();
+      const count = 300_000;
+      for (let i = 0; i < count; i++) connection.send('x');
+      const after = process.memoryUsage();
+      const grown = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers;
+      test.ok(grown < 24 * MIB, `${3 * count} bytes of frames take ${(grown / MIB).toFixed(1)} MiB`);
+      wire.socket.resume();
+      test.equal((await wire.readFrame()).payload.length, 16 * MIB);
+      const begin = performance.now();
+      await wire.read(3 * count);
+      test.ok((await stage.roundTrip()) < 700, 'the neighbour is answered');
+      test.ok(performance.now() - begin < 1_500, `they leave in ${(performance.now() - begin).toFixed(0)} ms`);
+    }),
+  );
+
+  t.test('47: all queues together are bound by one budget, also where each reader is below its own', (test) =>
+    onStage(test, { options: { maxBuffered: 8 * MIB, maxBufferedTotal: 8 * MIB } }, async (stage) => {
+      for (let i = 0; i < 12; i++) await unread(stage);
+      let most = 0;
+      for (let i = 0; i < 160; i++) {
+        stage.server.broadcast(new Uint8Array(64 * 1024), { filter: ({ request }) => request.query === '' });
+        await turn();
+        most = Math.max(
+          most,
+          stage.connections.reduce((sum, { bufferedAmount }) => sum + bufferedAmount, 0),
+        );
+      }
+      // What the sockets have taken at once, up to one message each, is on top.
+      test.ok(most < 10 * MIB, `at most ${(most / MIB).toFixed(1)} MiB were queued`);
+    }),
+  );
+
   t.test('47: what waits behind a streamed message is bound by the same cap', (test) =>
     onStage(test, { options: { maxBuffered: MIB } }, async (stage) => {
       await unread(stage);

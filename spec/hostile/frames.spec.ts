@@ -299,7 +299,10 @@ t.test(
           const frame = await wire.readFrame();
           if (frame.opcode === 8) closes++;
           await wire.ended();
-          while (wire.unread.length > 0) (await wire.readFrame()).opcode === 8 ? closes++ : others++;
+          while (wire.unread.length > 0) {
+            if ((await wire.readFrame()).opcode === 8) closes++;
+            else others++;
+          }
           test.same([closes, others], [1, 0], 'one Close frame, and nothing after it');
         }
         clearInterval(beat);

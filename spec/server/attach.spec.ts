@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs';
 import {
   createServer as createHttpServer,
   type Server as HttpServer,
-  type IncomingMessage,
   type ServerOptions as HttpServerOptions,
   request as httpRequest,
+  type IncomingMessage,
   type RequestListener,
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
@@ -22,7 +22,8 @@ import { type Connection, connect, createServer, type OnConnection, type ServerO
 import { ask, askUpgrade, echo, plain, readAnswer, roundTrip, type Scene, until } from './scene.js';
 
 const rng = seedFromEnv('attach');
-const pem = (name: string): string => readFileSync(new URL(`../../../fixtures/tls/${name}.pem`, import.meta.url), 'utf8');
+const pem = (name: string): string =>
+  readFileSync(new URL(`../../../fixtures/tls/${name}.pem`, import.meta.url), 'utf8');
 const EMPTY = { open: 0, halfOpen: 0, authorizing: 0, addresses: 0 };
 
 /** The npm package, as far as it is used here; it ships no types. */
@@ -237,7 +238,11 @@ t.test('it serves wss on an https server', async (t) => {
   t.match(await connection.close(), { clean: true });
   t.same(secure, [true]);
   const insecure = connect(`wss://127.0.0.1:${port}/chat`, { tls, origin: `http://127.0.0.1:${port}` });
-  await t.rejects(insecure, { code: 'WSD_DIAL_STATUS', status: 403 }, 'the page of the same host without TLS is another');
+  await t.rejects(
+    insecure,
+    { code: 'WSD_DIAL_STATUS', status: 403 },
+    'the page of the same host without TLS is another',
+  );
   const ended = await new Promise((done) => {
     const request = httpRequest({ port, host: '127.0.0.1' });
     request.on('error', () => done('refused')).end();
@@ -338,7 +343,10 @@ t.test('a socket that is gone when it is adopted holds no seat', async (t) => {
   const wire = await dial((tcp.address() as AddressInfo).port);
   wire.reset();
   await until(() => server.counters()['accepted'] === 1);
-  t.ok(await until(() => server.counts().open + server.counts().halfOpen === 0, 3_000), JSON.stringify(server.counts()));
+  t.ok(
+    await until(() => server.counts().open + server.counts().halfOpen === 0, 3_000),
+    JSON.stringify(server.counts()),
+  );
 });
 
 t.test('admission holds for sockets that others accepted', async (t) => {

@@ -7,13 +7,14 @@ import { createServer as createTcpServer, connect as dial } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import t, { type Test } from 'tap';
 import { type PeerCertificate, connect as startTls, type TLSSocket } from 'node:tls';
+import t, { type Test } from 'tap';
 import { upgrade, upgradeRequest, Wire } from '../../fixtures/rig/wire.js';
 import { connect, createServer, type ListenOptions } from '../../lib/index.js';
 import { ask, echo, open, roundTrip, until, within } from './scene.js';
 
-const pem = (name: string): string => readFileSync(new URL(`../../../fixtures/tls/${name}.pem`, import.meta.url), 'utf8');
+const pem = (name: string): string =>
+  readFileSync(new URL(`../../../fixtures/tls/${name}.pem`, import.meta.url), 'utf8');
 const LOCALHOST = { cert: pem('cert'), key: pem('key') };
 const OTHER = { cert: pem('wrong-cert'), key: pem('wrong-key') };
 /** The name of a Unix socket must be short. */

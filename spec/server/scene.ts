@@ -12,8 +12,13 @@ import {
   type Server,
   type ServerOptions,
 } from '../../lib/index.js';
+import { until } from '../hostile/stage.js';
 
 export { until, within } from '../hostile/stage.js';
+
+/** Every seat is given back: a refused peer holds its own until it has hung up. */
+export const isEmpty = async (server: Pick<Server<unknown>, 'counts'>, ms = 3_000): Promise<boolean> =>
+  until(() => Object.values(server.counts()).every((count) => count === 0), ms);
 
 export interface Scene<Data> {
   readonly server: Server<Data>;

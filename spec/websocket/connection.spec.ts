@@ -92,7 +92,11 @@ t.test('without a listener the peer is no longer read at some point, and read ag
   server.connection.on('message', (data) => void got.push(data));
   await network.settle();
   t.equal(got.length, 20_000);
-  t.equal(got.findIndex((data, i) => data !== `message ${i}`), -1, 'in order');
+  t.equal(
+    got.findIndex((data, i) => data !== `message ${i}`),
+    -1,
+    'in order',
+  );
 });
 
 t.test('pause and resume, also from inside a handler', async (t) => {
@@ -131,14 +135,20 @@ const slowly = async (settings: Partial<ConnectionSettings>): Promise<{ order: s
   return { order, most };
 };
 
-t.test('asynchronous handlers of one connection run one after the other, or as many at once as was asked', async (t) => {
-  const one = await slowly({});
-  t.equal(one.most, 1);
-  t.strictSame(one.order, Array.from({ length: 400 }, (_, i) => [`+${i}`, `-${i}`]).flat());
-  const four = await slowly({ concurrency: 4 });
-  t.equal(four.most, 4);
-  t.strictSame(four.order.filter((line) => line.startsWith('+')), Array.from({ length: 400 }, (_, i) => `+${i}`));
-});
+t.test(
+  'asynchronous handlers of one connection run one after the other, or as many at once as was asked',
+  async (t) => {
+    const one = await slowly({});
+    t.equal(one.most, 1);
+    t.strictSame(one.order, Array.from({ length: 400 }, (_, i) => [`+${i}`, `-${i}`]).flat());
+    const four = await slowly({ concurrency: 4 });
+    t.equal(four.most, 4);
+    t.strictSame(
+      four.order.filter((line) => line.startsWith('+')),
+      Array.from({ length: 400 }, (_, i) => `+${i}`),
+    );
+  },
+);
 
 t.test('for await: all messages in order, then the end', async (t) => {
   const { network, server, client } = pairOf();
@@ -153,7 +163,10 @@ t.test('for await: all messages in order, then the end', async (t) => {
   })();
   for (let i = 0; i < 30; i++) await network.settle();
   await loop;
-  t.strictSame(got, Array.from({ length: 500 }, (_, i) => String(i)));
+  t.strictSame(
+    got,
+    Array.from({ length: 500 }, (_, i) => String(i)),
+  );
   const after: Message[] = [];
   for await (const message of server.connection) after.push(message);
   t.strictSame(after, [], 'after the end there is nothing');
@@ -217,7 +230,7 @@ t.test('a listener that throws ends its own connection, whatever the event', asy
       puppet.end.connection.on('error', (error) => void errors.push(error));
       puppet.end.connection.on(event, () => {
         if (how === 'rejects') return Promise.reject(new Error('ours'));
-        throw how === 'throws' ? new Error('ours') : 'ours';
+        throw (how === 'throws' ? new Error('ours') : 'ours') as Error;
       });
       await puppet.say(provoke);
       await puppet.leave();

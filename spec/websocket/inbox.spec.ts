@@ -28,7 +28,7 @@ class Port implements InboxPort {
 interface Rig {
   readonly port: Port;
   readonly inbox: Inbox;
-  say(...texts: string[]): void;
+  readonly say: (...texts: string[]) => void;
 }
 
 const rig = (more: { concurrency?: number; text?: 'string' | 'bytes'; lend?: boolean } = {}): Rig => {
@@ -171,7 +171,10 @@ t.test('paused: what comes waits; resumed: in order, and never inside the handle
   await turn();
   inbox.pump();
   t.notOk(inbox.paused);
-  t.strictSame(port.log.filter((line) => line.length === 1), ['1', '2', '3']);
+  t.strictSame(
+    port.log.filter((line) => line.length === 1),
+    ['1', '2', '3'],
+  );
   t.equal(deepest, 1);
   inbox.resume();
 });
@@ -192,7 +195,10 @@ t.test('a handler that pauses and resumes has no second one beside it', async (t
   };
   inbox.pump();
   for (let i = 0; i < 10; i++) await turn();
-  t.strictSame(port.log.filter((line) => line.length === 1), ['1', '2', '3']);
+  t.strictSame(
+    port.log.filter((line) => line.length === 1),
+    ['1', '2', '3'],
+  );
   t.equal(most, 1);
 });
 
@@ -205,7 +211,10 @@ t.test('an iterator gets the messages one by one, before any listener', async (t
   const third = iterator.next();
   const fourth = iterator.next();
   say('3', '4');
-  t.strictSame([await third, await fourth].map((result) => result.value), ['3', '4']);
+  t.strictSame(
+    [await third, await fourth].map((result) => result.value),
+    ['3', '4'],
+  );
   t.strictSame(port.log, []);
   say('5');
   await iterator.return?.();

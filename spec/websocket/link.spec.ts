@@ -136,7 +136,10 @@ t.test('the policy drop-newest refuses what does not fit, and keeps the connecti
   t.equal(connection.dropped, 2);
   puppet.reads = true;
   await puppet.network.settle();
-  t.strictSame(framesOf(puppet.takeHeard()).map(({ payload }) => payload[0]), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  t.strictSame(
+    framesOf(puppet.takeHeard()).map(({ payload }) => payload[0]),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+  );
   t.equal(connection.state, 'open');
   t.equal(connection.send('again').status, 'ok');
 });
@@ -153,18 +156,28 @@ t.test('the policy drop-oldest makes room, and says how much it dropped', async 
   puppet.reads = true;
   await puppet.network.settle();
   const frames = framesOf(puppet.takeHeard());
-  t.strictSame(frames.filter(({ opcode }) => opcode === 2).map(({ payload }) => payload[0]).at(0), 100);
+  t.strictSame(
+    frames
+      .filter(({ opcode }) => opcode === 2)
+      .map(({ payload }) => payload[0])
+      .at(0),
+    100,
+  );
   t.equal(frames.filter(({ opcode }) => opcode === 9).length, 1, 'control frames are never dropped');
 });
 
 t.test('what may be dropped is nothing that later messages refer to', async (t) => {
   const noise = (seed: number): string =>
-    Array.from({ length: 300 }, (_, i) => String.fromCharCode(33 + ((Math.imul(i * 7 + seed, 0x9e3779b1) >>> 20) % 90))).join('');
+    Array.from({ length: 300 }, (_, i) =>
+      String.fromCharCode(33 + ((Math.imul(i * 7 + seed, 0x9e3779b1) >>> 20) % 90)),
+    ).join('');
   const settings = { policy: 'drop-oldest', maxBuffered: 450, threshold: 10 } as const;
   const { network, server, client } = pairOf({ takeover: true, settings });
   const got: unknown[] = [];
   const errors: string[] = [];
-  client.connection.on('message', (data) => void got.push(data)).on('error', (error) => void errors.push(error.message));
+  client.connection
+    .on('message', (data) => void got.push(data))
+    .on('error', (error) => void errors.push(error.message));
   server.connection.send(noise(1));
   server.connection.send(noise(2));
   await network.settle();
@@ -298,7 +311,8 @@ t.test('a prepared message is encoded once, compressed once, and fits every peer
     for (const { network, server, client } of ends) {
       const mine: unknown[] = [];
       got.push(mine);
-      for (const end of [server, client]) end.connection.on('message', (data, binary) => void mine.push([String(data), binary]));
+      for (const end of [server, client])
+        end.connection.on('message', (data, binary) => void mine.push([String(data), binary]));
       for (const message of prepared) {
         server.connection.send(message);
         client.connection.send(message);
@@ -316,7 +330,54 @@ t.test('a prepared message is encoded once, compressed once, and fits every peer
   t.throws(() => new Prepared(Uint8Array.of(0xff), { binary: false }), TypeError);
 });
 
+t.test('a broadcast goes the short way where nothing stands in it, and the long way elsewhere, in order', async (t) => {
+  const message = new Prepared('to all');
+  const puppet = slow();
+  const { connection } = puppet.end;
+  connection.send('before');
+  t.equal(connection.deliver(message), 'ok');
+  connection.send('after');
+  await puppet.network.settle();
+  puppet.reads = true;
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['1 before', '1 to all', '1 after']);
+  const writer = connection.stream('text');
+  writer.write('a');
+  t.equal(connection.deliver(message), 'ok');
+  writer.end('z');
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['1+ a', '0 z', '1 to all'], 'behind a stream');
+  puppet.reads = false;
+  connection.send(Buffer.alloc(5000));
+  t.equal(connection.deliver(message), 'full');
+  void connection.close();
+  t.equal(connection.deliver(message), 'closed');
+});
+
 // ---- pings
+
+t.test('waiting may be called off: what was waited for goes on', async (t) => {
+  const puppet = slow();
+  const { connection } = puppet.end;
+  const stop = new AbortController();
+  connection.send(Buffer.alloc(5000));
+  const waits = [connection.drained(stop.signal), connection.ping('p', stop.signal)];
+  const all = Promise.allSettled(waits);
+  await puppet.network.settle();
+  stop.abort(new Error('enough'));
+  t.match(await all, [
+    { status: 'rejected', reason: { message: 'enough' } },
+    { status: 'rejected', reason: { message: 'enough' } },
+  ]);
+  await t.rejects(connection.ping('q', AbortSignal.abort(new Error('before'))), { message: 'before' });
+  puppet.reads = true;
+  await puppet.network.settle();
+  t.equal(connection.state, 'open');
+  await connection.drained(new AbortController().signal);
+  const answered = connection.ping('r', new AbortController().signal);
+  await puppet.say(frame(10, 'r'));
+  t.equal(await answered, 0);
+});
 
 t.test('a ping resolves with its round trip, an answer settles the older ones', async (t) => {
   const puppet = new Puppet('server');
@@ -572,7 +633,11 @@ const run = async (t: Test, { name, run: act, outcome, heard, over }: Ending): P
   t.match(told, outcome, name);
   t.equal('fault' in (told ?? {}), outcome.fault !== undefined, 'a fault, or none');
   t.equal(log.indexOf('close'), log.length - 1, `close is last and once: ${log.join(', ')}`);
-  t.strictSame([await before, await connection.closed, await connection.close()], [told, told, told], 'one outcome for all');
+  t.strictSame(
+    [await before, await connection.closed, await connection.close()],
+    [told, told, told],
+    'one outcome for all',
+  );
   t.equal(connection.state, 'closed');
   t.strictSame(said(puppet), heard, 'what the peer heard');
   if (over !== undefined) t.equal(puppet.over, over);
@@ -649,19 +714,23 @@ t.test('keep-alive: a silent peer is pinged and given up, any octet keeps it', a
   await puppet.network.advance(500);
   t.strictSame(said(puppet), ['8 1011 keepalive timeout']);
   await puppet.network.advance(5_000);
-  t.match(await puppet.end.connection.closed, { code: 1011, clean: false, fault: 'WSD_PEER_SILENT', initiator: 'local' });
+  t.match(await puppet.end.connection.closed, {
+    code: 1011,
+    clean: false,
+    fault: 'WSD_PEER_SILENT',
+    initiator: 'local',
+  });
 });
 
 t.test('a peer that we do not read is not silent', async (t) => {
-  const puppet = new Puppet('server', { settings: { pingInterval: 1_000, pingTimeout: 500, messageTimeout: 2_000 } });
+  const puppet = new Puppet('server', { settings: { pingInterval: 1_000, pingTimeout: 500 } });
   const { connection } = puppet.end;
   connection.on('message', () => {});
-  await puppet.say(frame(1, 'begun', { fin: false }));
   connection.pause();
   await puppet.network.advance(10_000);
   t.equal(connection.state, 'open', 'paused by us');
   connection.resume();
-  await puppet.say(frame(10), frame(0));
+  await puppet.say(frame(10));
   await puppet.network.advance(400);
   t.equal(connection.state, 'open');
   await puppet.network.advance(2_000);
@@ -675,6 +744,19 @@ t.test('a peer that we do not read is not silent', async (t) => {
   await busy.network.advance(10_000);
   t.equal(busy.end.connection.state, 'open', 'held by a slow handler');
   release();
+});
+
+t.test('a message does not grow old while we do not read it', async (t) => {
+  const puppet = new Puppet('server', { settings: { messageTimeout: 2_000 } });
+  const { connection } = puppet.end;
+  const got: unknown[] = [];
+  connection.on('message', (data) => void got.push(data));
+  await puppet.say(frame(1, 'begun', { fin: false }));
+  connection.pause();
+  await puppet.network.advance(10_000);
+  connection.resume();
+  await puppet.say(frame(0, ' and ended'));
+  t.strictSame(got, ['begun and ended']);
 });
 
 t.test('an idle connection is closed with 1001', async (t) => {

@@ -73,6 +73,10 @@ t.test('the allowance refills with time, up to the burst', async (t) => {
   t.equal(take(1_050), false, 'half of one');
   t.equal(take(1_101), true);
   t.equal(take(1_101), false);
-  t.strictSame([take(60_000), take(60_000), take(60_000), take(60_000)], [true, true, true, false], 'no more than the burst');
+  t.strictSame(
+    [take(60_000), take(60_000), take(60_000), take(60_000)],
+    [true, true, true, false],
+    'no more than the burst',
+  );
   t.ok(Array.from({ length: 1000 }, () => make({}).count(0)).every(Boolean), 'without a rate nothing is counted');
 });

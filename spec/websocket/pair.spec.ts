@@ -41,7 +41,10 @@ for (const [name, both] of cases) {
     for (let i = 0; i < 150; i++) {
       const one = item();
       sent.push(one);
-      client.connection.send(one.data, { binary: one.binary, ...(rng.int(3) === 0 ? { fragment: 1 + rng.int(9000) } : {}) });
+      client.connection.send(one.data, {
+        binary: one.binary,
+        ...(rng.int(3) === 0 ? { fragment: 1 + rng.int(9000) } : {}),
+      });
       if (rng.int(10) === 0) void client.connection.ping();
       if (rng.int(4) === 0) await network.settle();
     }

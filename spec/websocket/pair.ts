@@ -7,8 +7,8 @@ import type { DeflateAgreement } from '../../lib/deflate/parameters.js';
 import { Fields } from '../../lib/http/fields.js';
 import { Connection } from '../../lib/websocket/connection.js';
 import { Link } from '../../lib/websocket/link.js';
-import type { Wire } from '../../lib/websocket/wire.js';
 import type { ConnectionSettings } from '../../lib/websocket/settings.js';
+import type { Wire } from '../../lib/websocket/wire.js';
 
 export const SETTINGS: ConnectionSettings = {
   maxMessage: 1 << 20,
@@ -123,7 +123,10 @@ export class End implements Wire, Far {
     this.#capacity = options.capacity ?? 256 * 1024;
     const codec = options.takeover === undefined ? undefined : codecOf(role, options.takeover);
     let number = 1;
-    const entropy = options.entropy ?? ((): number => (number = Math.imul(number, 0x2c1b3c6d) + 0x297a2d39) >>> 0);
+    const entropy = (): number => {
+      number = (Math.imul(number, 0x2c1b3c6d) + 0x297a2d39) >>> 0;
+      return number;
+    };
     this.link = new Link(role, { ...SETTINGS, ...options.settings }, codec, this, entropy);
     this.connection = new Connection(
       this.link,
@@ -320,7 +323,6 @@ export interface EndOptions {
   readonly takeover?: boolean;
   /** What the wire takes before it says no. */
   readonly capacity?: number;
-  readonly entropy?: () => number;
 }
 
 export interface Pair {

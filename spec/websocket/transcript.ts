@@ -33,7 +33,8 @@ const parsePayload = (text: string): Uint8Array => {
   const repeated = /^(\d+) x (.*)$/.exec(text);
   if (repeated !== null) return Buffer.alloc(Number(repeated[1]), parsePayload(repeated[2] as string));
   const coded = /^(\d+)(?: (".*"))?$/.exec(text);
-  if (coded !== null) return closeBody(Number(coded[1]), coded[2] === undefined ? '' : (JSON.parse(coded[2]) as string));
+  if (coded !== null)
+    return closeBody(Number(coded[1]), coded[2] === undefined ? '' : (JSON.parse(coded[2]) as string));
   if (text.startsWith('"')) return Buffer.from(JSON.parse(text) as string);
   if (text.startsWith('<')) return Buffer.from(text.replace(/[<> ]/g, ''), 'hex');
   if (text === '') return new Uint8Array(0);
@@ -57,7 +58,8 @@ const parseLine = (line: string, side: Transcript['side']): Uint8Array => {
 const parseCase = (file: string, text: string): Transcript => {
   const [name = '', ...rest] = text.split('\n');
   const body = rest.join('\n');
-  const block = (kind: string): string[] => (body.split(`\`\`\`${kind}\n`)[1] ?? '').split('\n```')[0]?.split('\n') ?? [];
+  const block = (kind: string): string[] =>
+    (body.split(`\`\`\`${kind}\n`)[1] ?? '').split('\n```')[0]?.split('\n') ?? [];
   const options = new Map([...body.matchAll(/^- ([a-zA-Z]+): (.*)$/gm)].map(([, key, value]) => [key, value]));
   const take = (key: string): string | undefined => {
     const value = options.get(key);
@@ -105,7 +107,9 @@ const many = (bytes: Uint8Array): boolean => bytes.length >= 64 && bytes.every((
 const shown = (bytes: Uint8Array, text: boolean): string => {
   if (many(bytes)) return `${bytes.length} x ${shown(bytes.subarray(0, 1), text)}`;
   if (text) return quoted(Buffer.from(bytes).toString());
-  return `<${Buffer.from(bytes).toString('hex').replace(/..(?=.)/g, '$& ')}>`;
+  return `<${Buffer.from(bytes)
+    .toString('hex')
+    .replace(/..(?=.)/g, '$& ')}>`;
 };
 
 /** ASCII only, so that what cannot be seen can be read. */
@@ -173,7 +177,9 @@ export class Recorder implements Sink {
         break;
       }
       const masked = ((rest[1] as number) & 0x80) !== 0;
-      lines.push(shownFrame(rest.subarray(0, size)) + (masked === (this.#side === 'client') ? '' : ' with the wrong mask'));
+      lines.push(
+        shownFrame(rest.subarray(0, size)) + (masked === (this.#side === 'client') ? '' : ' with the wrong mask'),
+      );
       rest = rest.subarray(size);
     }
     return [...lines, `state ${this.machine.state}`];

@@ -1,0 +1,173 @@
+// `make bench`: the unit benches, then our server beside the others under the same load; or, with --base, beside another version of itself.
+// Tables go to stdout, progress to stderr.
+//
+//   node build/spec/bench/main.js [--only PATTERN] [--rounds N] [--duration SECONDS] [--servers wsd,ws,…] [--peers FOLDER]
+//                                 [--json] [--svg FILE] [--readme] | [--base REF]
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { compareWithBase, comparisonTable } from './base.js';
+import { contest, type Outcome, type Timing } from './contest.js';
+import { findContestants } from './contestants.js';
+import { plotContest } from './plot.js';
+import { BEGIN, circumstances, contestJson, contestTable, END, replacePart } from './report.js';
+import { groupsOf, runUnits, type UnitResult, unitTable } from './stopwatch.js';
+import { UNITS } from './units/all.js';
+import { WORKLOADS } from './workloads.js';
+
+const README = fileURLToPath(new URL('../../../README.md', import.meta.url));
+const PLOT = 'fixtures/bench/bench.svg';
+const PLOT_FILE = fileURLToPath(new URL(`../../../${PLOT}`, import.meta.url));
+/** Of one sample of a unit bench. */
+const SAMPLE_MS = 20;
+
+const USAGE = `make bench ARGS='…' or BASE=<git ref>
+  --only PATTERN      unit benches and workloads whose name matches this regular expression
+  --rounds N          how often each is measured, in turns (5)
+  --duration SECONDS  how long each server is measured in a round (2)
+  --servers LIST      only these: wsd,ws,deno,bun,uws,net
+  --peers FOLDER      where more peers were installed with npm; also WSD_PEERS
+  --json              everything as JSON on stdout
+  --svg FILE          the plot
+  --readme            table and plot into the README; the plot to ${PLOT}
+  --base REF          instead of all that: our server against that version; fails when more than 10 % are lost`;
+
+class UsageError extends Error {}
+
+const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+interface Wishes {
+  readonly only: RegExp | undefined;
+  readonly timing: Timing;
+  readonly servers: readonly string[] | undefined;
+  readonly peers: string | undefined;
+  readonly json: boolean;
+  readonly svg: string | undefined;
+  readonly readme: boolean;
+  readonly base: string | undefined;
+}
+
+const positive = (name: string, text: string | undefined, otherwise: number, whole: boolean): number => {
+  const value = text === undefined ? otherwise : Number(text);
+  if (value > 0 && value < 1e6 && (!whole || Number.isInteger(value))) return value;
+  throw new UsageError(`--${name} takes a ${whole ? 'whole ' : ''}number above 0, not "${text}"`);
+};
+
+const parseWishes = (words: readonly string[]): Wishes | undefined => {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  const { values } = parseArgs({
+    args: [...words],
+    options: {
+      only: text,
+      rounds: text,
+      duration: text,
+      servers: text,
+      peers: text,
+      svg: text,
+      base: text,
+      json: flag,
+      readme: flag,
+      help: flag,
+    },
+  });
+  if (values.help) return undefined;
+  if (values.readme && (values.only !== undefined || values.servers !== undefined || values.base !== undefined)) {
+    throw new UsageError('--readme goes with all workloads and all servers');
+  }
+  return {
+    only: values.only === undefined ? undefined : new RegExp(values.only, 'i'),
+    timing: {
+      rounds: positive('rounds', values.rounds, 5, true),
+      duration: positive('duration', values.duration, 2, false),
+    },
+    servers: values.servers?.split(','),
+    peers: values.peers ?? process.env['WSD_PEERS'],
+    json: values.json,
+    svg: values.svg ?? (values.readme ? PLOT_FILE : undefined),
+    readme: values.readme,
+    base: values.base,
+  };
+};
+
+const writePlot = (file: string, svg: string): void => {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, svg);
+  tell(`wrote ${file}`);
+};
+
+const writeReadme = (table: string, timing: Timing): void => {
+  const part = [
+    `![CPU per message of each server against ws](${PLOT})`,
+    '',
+    table,
+    '',
+    `Less is better; the last row is KiB of memory. ${circumstances(timing)} Every reply is compared with what was sent.`,
+    'Command: `make bench ARGS=--readme`.',
+  ].join('\n');
+  const readme = replacePart(readFileSync(README, 'utf8'), part);
+  if (readme === undefined) throw new Error(`README.md has no part between ${BEGIN} and ${END}`);
+  writeFileSync(README, readme);
+  tell('wrote README.md');
+};
+
+const againstBase = async (base: string, { only, timing, json }: Wishes): Promise<boolean> => {
+  const workloads = WORKLOADS.filter(({ name }) => only?.test(name) ?? true);
+  const comparisons = await compareWithBase(base, workloads, timing, tell);
+  if (json) {
+    say(
+      JSON.stringify(comparisons.map(({ outcome, ratio, lost }) => ({ workload: outcome.workload.name, ratio, lost }))),
+    );
+  } else say(`${comparisonTable(base, comparisons)}\n\n${circumstances(timing)}`);
+  return comparisons.every(({ lost }) => !lost);
+};
+
+const sideBySide = async ({ only, timing, servers, peers, json, svg, readme }: Wishes): Promise<boolean> => {
+  const results: UnitResult[] = [];
+  for (const group of groupsOf(UNITS.filter(({ group, name }) => only?.test(`${group}/${name}`) ?? true))) {
+    const some = runUnits(group, SAMPLE_MS, timing.rounds);
+    results.push(...some);
+    if (!json) say(`${unitTable(some)}\n`);
+  }
+
+  const field = findContestants(peers);
+  const contestants = field.contestants.filter(({ name }) => servers?.includes(name) ?? true);
+  const outcomes: Outcome[] = [];
+  for (const workload of WORKLOADS.filter(({ name }) => only?.test(name) ?? true)) {
+    outcomes.push(await contest(contestants, workload, timing, tell));
+  }
+  if (results.length + outcomes.length === 0) throw new UsageError('nothing has such a name');
+
+  const table = contestTable(contestants, outcomes);
+  if (json) {
+    const servers = contestJson(outcomes);
+    say(JSON.stringify({ ...timing, node: process.versions.node, units: results, servers, missing: field.missing }));
+  } else if (outcomes.length > 0) say([table, '', circumstances(timing), ...field.missing].join('\n'));
+  const plot = plotContest(contestants, outcomes, 'wsd', 'ws');
+  if (svg !== undefined && plot !== undefined) writePlot(svg, plot);
+  if (readme) writeReadme(table, timing);
+  return outcomes.every(({ samples }) => typeof samples.get('wsd') !== 'string');
+};
+
+const main = async (words: readonly string[]): Promise<number> => {
+  const wishes = parseWishes(words);
+  if (wishes === undefined) {
+    say(USAGE);
+    return 0;
+  }
+  const load = loadavg()[0] ?? 0;
+  if (load > 0.5) tell(`others use this machine (load ${load.toFixed(1)}): read ratios, not figures`);
+  const good = wishes.base === undefined ? await sideBySide(wishes) : await againstBase(wishes.base, wishes);
+  return good ? 0 : 1;
+};
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  const wrong = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS');
+  tell(wrong === true ? `${(error as Error).message}\n${USAGE}` : String((error as Error).stack));
+  process.exitCode = wrong === true ? 2 : 1;
+}

@@ -23,11 +23,10 @@ export type {
 } from './option-types.js';
 export { describeOptions } from './options.js';
 export type { PlainRequest } from './server/answers.js';
+export type { CloseCounts, CloseOptions } from './server/drain.js';
 export type { Listening, ListenOptions } from './server/listen.js';
 export {
   type BroadcastOptions,
-  type CloseCounts,
-  type CloseOptions,
   createServer,
   type OnConnection,
   type Refused,

@@ -47,7 +47,9 @@ const deflate = z.strictObject({
 
 /** What holds for a connection on either side. */
 const connection = {
-  maxMessage: count(1, 'largest message in bytes, after inflating').default(16 * MIB),
+  maxMessage: count(1, 'largest message in bytes, after inflating')
+    .max(2 ** 31 - 1)
+    .default(16 * MIB),
   maxFragments: count(1, 'most frames of one message, empty ones included').default(131072),
   messageTimeout: ms('longest time from the first to the last frame of a message').default(300_000),
   closeTimeout: ms('time for the closing handshake; then the socket is cut').default(5_000),

@@ -7,8 +7,8 @@
 //   to 32 bits.
 
 const PAGE = 64 * 1024;
-/** The read buffer's share. Measured with 64 KiB and 1 MiB messages: 128 KiB reads cost a tenth more, 1 MiB reads nothing less. */
-export const SHARED_SIZE: number = 512 * 1024;
+/** The read buffer's share: what one connection may have read before others have their turn. */
+export const SHARED_SIZE: number = 256 * 1024;
 
 const I32 = 0x7f;
 const V128 = 0x7b;

@@ -1,6 +1,6 @@
 // The only pump between a socket and a link: feeds it, writes what it owes in one write a chunk, waits while the kernel takes nothing,
 // arms the wheel. Knows sockets and nothing of frames. Server and client differ only in how they came by the socket.
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { Link } from '../websocket/link.js';
 import type { Outbox } from '../websocket/outbox.js';
 import type { Wire } from '../websocket/wire.js';
@@ -33,6 +33,7 @@ function onClose(this: Driven, failed: boolean): void {
 
 export class Driver implements Wire, Timed, Receiver {
   slot = 0;
+  paused = false;
   readonly #socket: Driven;
   readonly #lends: boolean;
   #link: Link | undefined;
@@ -40,11 +41,12 @@ export class Driver implements Wire, Timed, Receiver {
   #plain = true; // what is owed is bytes and nothing else
   #finished = false; // our side of the socket is ended
   #gone = false;
+  #half = false; // the peer has sent its FIN
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    // A TLS socket takes every write without telling when it has copied it.
-    this.#lends = !('encrypted' in socket);
+    // A TLS socket takes every write without telling when it has copied it, and what is no socket at all may keep what it is given.
+    this.#lends = socket instanceof Socket && !('encrypted' in socket);
     this.#socket[DRIVER] = this;
   }
 
@@ -82,10 +84,12 @@ export class Driver implements Wire, Timed, Receiver {
   }
 
   pause(): void {
+    this.paused = true;
     this.#socket.pause();
   }
 
   resume(): void {
+    this.paused = false;
     this.#socket.resume();
   }
 
@@ -127,8 +131,8 @@ export class Driver implements Wire, Timed, Receiver {
 
   /** The peer's FIN: nothing more will come, and without our side it is over. */
   ended(): void {
+    this.#half = true;
     this.#flush();
-    this.#finish();
   }
 
   closed(failed: boolean): void {
@@ -144,7 +148,9 @@ export class Driver implements Wire, Timed, Receiver {
     if (link === undefined || this.#gone) return;
     const outbox = link.machine.outbox;
     if (!outbox.blocked && !this.#finished) this.#write(link, outbox);
-    if (!outbox.blocked && link.wish() === 'end') this.#finish();
+    if (this.#half) link.halfClosed(now());
+    // What was read before the peer's end is read to the end.
+    if (!outbox.blocked && (link.wish() === 'end' || (this.#half && !link.machine.unread))) this.#finish();
     if (link.takeNearer()) arm(this);
   }
 
@@ -173,6 +179,8 @@ export class Driver implements Wire, Timed, Receiver {
     socket.write(EMPTY, () => {
       outbox.blocked = false;
       if (this.#gone) return;
+      // The peer takes what we send: that, too, is a sign of life.
+      link.machine.liveness.heard(now());
       this.#flush();
       link.written();
     });
@@ -183,6 +191,6 @@ export class Driver implements Wire, Timed, Receiver {
     this.#finished = true;
     this.#socket.end();
     // Unread bytes would turn our FIN into a reset that can destroy what we just wrote: read on and discard.
-    this.#socket.resume();
+    this.resume();
   }
 }

@@ -48,6 +48,7 @@ export interface Opened {
 
 export class Arrival implements Timed, Receiver {
   slot = 0;
+  readonly paused = false;
   readonly #host: Host;
   readonly #socket: Socket;
   readonly #seat: Seat;

@@ -1,16 +1,16 @@
 // The server for embedders: listeners, admission, connections, broadcast and the end. One object, several listeners. What a socket goes
 // through until it is a connection is in arrival.ts; what a connection does is in lib/websocket.
-import { EventEmitter } from 'node:events';
+import { captureRejectionSymbol, EventEmitter } from 'node:events';
 import type { Server as HttpServer, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { random32, randomFraction } from '../crypto/entropy.js';
 import { Deflate } from '../deflate/codec.js';
 import { type FaultCode, textOf } from '../fault.js';
+import { writeClose } from '../frame/close.js';
 import { Fields } from '../http/head.js';
 import { now } from '../net/clock.js';
 import { Driver } from '../net/driver.js';
-import { after } from '../net/wait.js';
 import type { ServerOptions } from '../option-types.js';
 import { resolveServer } from '../options.js';
 import { Budget } from '../websocket/budget.js';
@@ -23,6 +23,7 @@ import { Admission, type AdmissionCounts } from './admission.js';
 import { type PlainRequest, refusalOf } from './answers.js';
 import { Arrival, type Host, type Opened } from './arrival.js';
 import { attach } from './attach.js';
+import { type CloseCounts, type CloseOptions, drain } from './drain.js';
 import { type Accept, type Listening, type ListenOptions, listen } from './listen.js';
 import { type Caller, Door } from './opening.js';
 import { parsePaths } from './paths.js';
@@ -56,23 +57,6 @@ export interface BroadcastOptions<Data> {
   readonly key?: string | undefined;
 }
 
-export interface CloseOptions {
-  /** How long in ms the peers have to finish; default 10 s. */
-  readonly drain?: number | undefined;
-  /** Cuts what is left at once when aborted. */
-  readonly signal?: AbortSignal | undefined;
-  /** Default 1001, going away. 1012 asks clients to come back. */
-  readonly code?: number | undefined;
-  readonly reason?: string | undefined;
-}
-
-export interface CloseCounts {
-  /** Connections that finished the closing handshake. */
-  readonly clean: number;
-  /** Connections that had to be cut, or broke. */
-  readonly cut: number;
-}
-
 export type OnConnection<Data> = (connection: Connection<Data>) => unknown;
 
 export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
@@ -89,7 +73,8 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   #closed: Promise<CloseCounts> | undefined;
 
   constructor(options: ServerOptions<Data>, onConnection?: OnConnection<Data>) {
-    super();
+    super({ captureRejections: true });
+    Object.defineProperty(this, captureRejectionSymbol, { value: this.#rejected });
     if (onConnection !== undefined && typeof onConnection !== 'function')
       throw new TypeError('onConnection must be a function');
     this.#door = new Door(resolveServer(options));
@@ -172,7 +157,8 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
 
   /** Stops listening, tells every peer, lets what is queued leave, cuts what is left at the deadline, and says how many that were. */
   close(options: CloseOptions = {}): Promise<CloseCounts> {
-    this.#closed ??= this.#drain(options);
+    writeClose(options.code ?? 1001, options.reason ?? ''); // throws while nothing has begun
+    this.#closed ??= this.#end(options);
     return this.#closed;
   }
 
@@ -294,33 +280,30 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   readonly #left = (connection: Connection<Data>, outcome: Outcome): void => {
     this.#connections.delete(connection);
     this.#tally.count(`closed:${outcome.code}`);
+    if (connection.unaskedPongs > 0) this.#tally.count('pongs:unasked', connection.unaskedPongs);
     if (outcome.fault !== undefined) this.#tally.count(`fault:${outcome.fault}`);
   };
 
-  async #drain({
-    drain = 10_000,
-    signal,
-    code = 1001,
-    reason = 'server is shutting down',
-  }: CloseOptions): Promise<CloseCounts> {
+  async #end(options: CloseOptions): Promise<CloseCounts> {
     for (const detach of this.#detach) detach();
     for (const listener of this.#listeners) listener.close();
     this.#listeners.clear();
     for (const arrival of this.#arrivals) arrival.turnAway();
-    const connections = [...this.#connections];
-    const ends = connections.map((connection) => connection.close(code, reason, drain));
-    const cut = (): void => {
-      for (const connection of connections) connection.terminate();
-    };
-    const cancel = after(drain, cut);
-    if (signal?.aborted === true) cut();
-    signal?.addEventListener('abort', cut, { once: true });
-    const outcomes = await Promise.all(ends);
-    cancel();
-    signal?.removeEventListener('abort', cut);
-    const clean = outcomes.filter((outcome) => outcome.clean).length;
+    const counts = await drain([...this.#connections], options);
     this.emit('close');
-    return { clean, cut: outcomes.length - clean };
+    return counts;
+  }
+
+  /** An asynchronous listener of ours rejected. */
+  #rejected(reason: unknown, event: string, subject: unknown): void {
+    if (event === 'connection') (subject as Connection<Data>).fail(reason);
+    else if (event === 'request') this.#failRequest(subject as PlainRequest, reason);
+    else if (event !== 'error') this.#report(errorOf(reason));
+  }
+
+  #failRequest(request: PlainRequest, reason: unknown): void {
+    request.respond({ status: 500, body: 'Internal Server Error\n' });
+    this.#report(errorOf(reason));
   }
 
   #report(error: Error): void {
@@ -334,7 +317,8 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     try {
       return (this.emit as (name: string, value: unknown) => boolean).call(this, name, value);
     } catch (reason) {
-      if (name !== 'error') this.#report(reason instanceof Error ? reason : new Error(textOf(reason)));
+      if (name === 'request') this.#failRequest(value as PlainRequest, reason);
+      else if (name !== 'error') this.#report(errorOf(reason));
       return true;
     }
   }
@@ -345,5 +329,7 @@ export const createServer = <Data = undefined>(
   options: ServerOptions<Data> = {},
   onConnection?: OnConnection<Data>,
 ): Server<Data> => new Server<Data>(options, onConnection);
+
+const errorOf = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(textOf(reason)));
 
 const NOTHING = new Uint8Array(0);

@@ -3,8 +3,8 @@
 export class Tally {
   readonly #counts: Map<string, number> = new Map();
 
-  count(name: string): void {
-    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  count(name: string, by = 1): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + by);
   }
 
   read(): Readonly<Record<string, number>> {

@@ -3,10 +3,12 @@
 /** The promise, unless the signal is aborted first: then its reason. What was waited for goes on, unobserved. */
 export const orAborted = <T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
   if (signal === undefined) return promise;
-  return new Promise((done, failed) => {
+  const called = new Promise<T>((done, failed) => {
     const abort = (): void => failed(signal.reason);
     if (signal.aborted) return abort();
     signal.addEventListener('abort', abort, { once: true });
     promise.then(done, failed).finally(() => signal.removeEventListener('abort', abort));
   });
+  called.catch(() => {});
+  return called;
 };

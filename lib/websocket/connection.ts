@@ -100,6 +100,11 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
     return this.#link.outgoing.dropped;
   }
 
+  /** Pongs that answer no ping of ours. */
+  get unaskedPongs(): number {
+    return this.#link.unasked;
+  }
+
   /** How the connection ended; resolves after the last message was delivered, and never rejects. */
   get closed(): Promise<Outcome> {
     return this.#link.outcome();
@@ -194,6 +199,11 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
     } finally {
       later = outer;
     }
+  }
+
+  /** @internal A handler of the connection failed elsewhere. */
+  fail(reason: unknown): void {
+    this.#link.failed(reason);
   }
 
   /** @internal */

@@ -43,6 +43,8 @@ export class Inbox {
   #running = 0;
   #whenEmpty: (() => void) | undefined;
   #ended = false;
+  /** How many messages were handed out: whether a consumer still makes progress. */
+  delivered = 0;
   #closing = false;
   #delivering = false; // a listener is running
 
@@ -83,7 +85,6 @@ export class Inbox {
 
   pause(): void {
     this.#paused = true;
-    this.#port.hold();
   }
 
   /** Never delivers by itself: the call may come from inside a listener. */
@@ -121,9 +122,7 @@ export class Inbox {
     this.#ended = true;
     this.#whenEmpty = then;
     this.#paused = false;
-    // Without a consumer nobody ever asks for what waits.
-    if (this.#iterators === 0 && !this.#port.hasListener()) this.discard();
-    else this.pump();
+    this.pump();
   }
 
   /** Gives up on a consumer that does not come back: what waits is lost. */
@@ -149,8 +148,7 @@ export class Inbox {
       if (!stopped) {
         stopped = true;
         this.#iterators--;
-        if (this.#ended && this.#iterators === 0 && !this.#port.hasListener()) this.discard();
-        else this.pump();
+        this.pump();
       }
       return Promise.resolve({ value: undefined, done: true });
     };
@@ -181,6 +179,7 @@ export class Inbox {
   #shift(): Waiting {
     const queue = this.#queue as (Waiting | undefined)[];
     const next = queue[this.#head] as Waiting;
+    this.delivered++;
     queue[this.#head++] = undefined;
     this.#size -= next.data.length;
     if (this.#head === queue.length) {

@@ -10,7 +10,7 @@ import { Inbox, type InboxPort, type Message } from './inbox.js';
 import { type Kind, Machine, type Sink } from './machine.js';
 import { Outgoing } from './outgoing.js';
 import { bytesOf, type Payload } from './payload.js';
-import { Pings } from './pings.js';
+import { Pings, refused } from './pings.js';
 import type { ConnectionSettings } from './settings.js';
 import type { Wire } from './wire.js';
 
@@ -43,14 +43,19 @@ export class Link implements Sink, InboxPort {
   readonly outgoing: Outgoing;
   readonly settings: ConnectionSettings;
   readonly wire: Wire;
+  /** Pongs that answer no ping of ours. */
+  unasked = 0;
   #listener: Listener | undefined;
   #releasing = false;
+  #held = false;
+  #cut = false;
   #pings: Pings | undefined;
   #initiator: Outcome['initiator'] = 'none';
   #theirs: CloseBody | undefined;
   #fault: FaultCode | undefined;
   #over = false; // the wire is gone
   #giveUpAt = 0;
+  #deliveredBefore = -1;
   #outcome: Outcome | undefined;
   #waiters: ((outcome: Outcome) => void)[] | undefined;
 
@@ -78,7 +83,7 @@ export class Link implements Sink, InboxPort {
   /** Bytes arrived: reads them, and leaves what they provoked in the outbox. */
   receive(chunk: Buffer, now: number): void {
     this.outgoing.reading = true;
-    this.machine.outbox.begin();
+    if (this.machine.reads) this.machine.outbox.begin();
     this.machine.receive(chunk, now);
     this.outgoing.reading = false;
   }
@@ -88,15 +93,22 @@ export class Link implements Sink, InboxPort {
     this.inbox.pump();
     if (!this.#releasing) return;
     this.#releasing = false;
+    this.#held = false;
     this.outgoing.reading = true;
     this.machine.outbox.begin();
     this.machine.release(this.wire.now());
     this.outgoing.reading = false;
+    // Only now: what was read before must not pile up behind what waits.
+    if (!this.#held) this.wire.resume();
   }
 
   tick(now: number): void {
     if (this.#over) {
-      if (now >= this.#giveUpAt) this.inbox.discard();
+      if (now < this.#giveUpAt) return;
+      // A consumer that is slow but at work may finish.
+      if (this.inbox.delivered === this.#deliveredBefore) return this.inbox.discard();
+      this.#deliveredBefore = this.inbox.delivered;
+      this.#giveUpAt = now + this.settings.closeTimeout;
     } else if (this.machine.liveness.overdue(now)) {
       this.#fault ??= 'WSD_CLOSE_TIMEOUT';
       this.wire.destroy();
@@ -125,6 +137,11 @@ export class Link implements Sink, InboxPort {
     return state === 'failed' || (state === 'closed' && this.machine.role === 'server') ? 'end' : 'stay';
   }
 
+  /** The peer will send nothing more; what is still owed has the time of a closing handshake to leave. */
+  halfClosed(now: number): void {
+    if (!this.machine.unread) this.machine.liveness.closing(now);
+  }
+
   /** The wire got rid of bytes. */
   written(): void {
     // Later, because this may run inside a send.
@@ -146,15 +163,16 @@ export class Link implements Sink, InboxPort {
   // ---- for the user
 
   get state(): 'open' | 'closing' | 'closed' {
-    if (this.#over) return 'closed';
+    if (this.#over || this.#cut) return 'closed';
     return this.machine.state === 'open' ? 'open' : 'closing';
   }
 
   /** A ping that resolves with the round trip in ms. */
   ping(data: Payload | undefined, signal?: AbortSignal): Promise<number> {
     this.#pings ??= new Pings();
+    if (this.#pings.full) return this.#pings.wait(NOTHING, 0);
     const payload = data === undefined ? this.#pings.nextData() : controlBytes(data);
-    if (this.state !== 'open') return Promise.reject(new WsdError('WSD_SOCKET_ENDED', 'the connection is not open'));
+    if (this.state !== 'open') return refused('WSD_SOCKET_ENDED', 'the connection is not open');
     const answered = this.#pings.wait(payload, this.wire.now());
     this.machine.sender.control(OPCODE.ping, payload);
     this.outgoing.owe();
@@ -174,6 +192,7 @@ export class Link implements Sink, InboxPort {
       this.#initiator = 'local';
       // The peer's Close may lie behind what nobody reads.
       this.inbox.close();
+      this.outgoing.abandon();
       this.release();
       this.outgoing.owe();
     }
@@ -187,8 +206,11 @@ export class Link implements Sink, InboxPort {
   }
 
   terminate(): void {
-    if (this.#over) return;
+    if (this.#over || this.#cut) return;
     this.#fault ??= 'WSD_TERMINATED';
+    this.#cut = true;
+    this.machine.end();
+    this.inbox.discard();
     this.wire.destroy();
   }
 
@@ -211,7 +233,7 @@ export class Link implements Sink, InboxPort {
   }
 
   ponged(payload: Uint8Array): void {
-    this.#pings?.answer(payload, this.wire.now());
+    if (this.#pings?.answer(payload, this.wire.now()) !== true) this.unasked++;
     this.#listener?.ponged(payload);
   }
 
@@ -244,14 +266,14 @@ export class Link implements Sink, InboxPort {
 
   hold(): void {
     if (this.machine.state !== 'open') return;
+    this.#held = true;
     this.machine.hold();
     this.wire.pause();
   }
 
   release(): void {
-    if (this.#over) return;
+    if (this.#over || this.#cut) return;
     this.#releasing = true;
-    this.wire.resume();
     this.wire.wake();
   }
 
@@ -284,6 +306,8 @@ export class Link implements Sink, InboxPort {
     this.#listener?.ended(outcome);
   }
 }
+
+const NOTHING = new Uint8Array(0);
 
 const controlBytes = (data: Payload): Uint8Array => {
   const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : bytesOf(data);

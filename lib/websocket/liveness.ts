@@ -65,10 +65,17 @@ export class Liveness {
     return this.#closeBy > 0 && now >= this.#closeBy;
   }
 
-  /** What is due now. */
-  tick(now: number, open: boolean): FaultCode | 'ping' | undefined {
+  /** What is due now. `held`: we do not read at present, so neither silence nor slowness is the peer's fault. */
+  tick(now: number, open: boolean, held: boolean): FaultCode | 'ping' | undefined {
     const { pingInterval, pingTimeout, idleTimeout, messageTimeout } = this.#settings;
     if (!open) return undefined;
+    if (held) {
+      if (this.#pinged > 0 && now >= this.#pinged + pingTimeout) {
+        this.#pinged = 0;
+        this.#heard = now;
+      }
+      if (this.#began > 0) this.#began = now;
+    }
     if (this.#pinged > 0 && now >= this.#pinged + pingTimeout) return 'WSD_PEER_SILENT';
     if (this.#began > 0 && now >= this.#began + messageTimeout) return 'WSD_MESSAGE_AGE';
     if (idleTimeout > 0 && now >= this.#active + idleTimeout) return 'WSD_PEER_IDLE';

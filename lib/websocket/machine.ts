@@ -100,6 +100,16 @@ export class Machine {
     this.#read(bytes, own, now);
   }
 
+  /** Whether what arrives is still looked at. */
+  get reads(): boolean {
+    return this.#state === 'open' || this.#state === 'closing';
+  }
+
+  /** Bytes wait that were read before the hold. */
+  get unread(): boolean {
+    return this.#held && this.#rest.length > 0;
+  }
+
   /** While held nothing more is read; the bytes at hand wait. */
   hold(): void {
     this.#held = true;
@@ -116,9 +126,7 @@ export class Machine {
 
   tick(now: number): void {
     if (this.#state === 'failed' || this.#state === 'closed') return;
-    // Who is not read cannot be heard: silence that we made ourselves is no sign of death.
-    if (this.#held) this.liveness.heard(now);
-    const verdict = this.liveness.tick(now, this.#state === 'open');
+    const verdict = this.liveness.tick(now, this.#state === 'open', this.#held);
     if (verdict === 'ping') this.sender.control(OPCODE.ping, NOTHING);
     else if (verdict !== undefined) this.fail(fault(verdict), now);
   }
@@ -168,7 +176,7 @@ export class Machine {
       const next = this.#opcode === 0 ? readWhole(bytes, at, end, masked, this.#settings.maxMessage) : 0;
       if (next > 0) {
         at = next;
-        if (this.#counted(now)) this.#deliverWhole(bytes, now);
+        this.#deliverWhole(bytes, now);
         continue;
       }
       const h = parseHeader(bytes, at, end);
@@ -220,6 +228,7 @@ export class Machine {
       if (!ascii && !isUtf8(bytes.subarray(start, end))) return this.fail(fault('WSD_MESSAGE_UTF8'), now);
       kind = ascii ? KIND.ascii : KIND.text;
     }
+    if (!this.#counted(now)) return;
     this.liveness.message(now);
     this.#sink.message(bytes, start, end, kind, false);
   }
@@ -268,6 +277,8 @@ export class Machine {
     this.#opcode = 0;
     this.#frames = 0;
     this.liveness.messageEnded();
+    const whole = compressed || !text || this.#utf8 === undefined || this.#utf8.finish();
+    if (!whole) return this.fail(fault('WSD_MESSAGE_UTF8'), now);
     if (!this.#counted(now)) return;
     const taken = assembly.take();
     let bytes: Buffer = taken;
@@ -277,8 +288,7 @@ export class Machine {
       if ('kind' in plain) return this.fail(plain, now);
       bytes = Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
       if (text && !isUtf8(bytes)) return this.fail(fault('WSD_MESSAGE_UTF8'), now);
-    } else if (text && this.#utf8 !== undefined && !this.#utf8.finish())
-      return this.fail(fault('WSD_MESSAGE_UTF8'), now);
+    }
     this.liveness.message(now);
     // Its own memory goes to the consumer, unless it is only lent to it or becomes a string.
     const given = !compressed && !this.#settings.lend && !(text && this.#settings.text === 'string');

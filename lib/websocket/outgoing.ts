@@ -4,8 +4,9 @@ import { isUtf8 } from '../bytes/utf8.js';
 import { fault } from '../fault.js';
 import { OPCODE } from '../frame/opcode.js';
 import type { Codec } from './codec.js';
+import { GATHER } from './gather.js';
 import type { Machine } from './machine.js';
-import { GATHER } from './outbox.js';
+import { PIECE_COST } from './outbox.js';
 import { bytesOf, type Payload } from './payload.js';
 import { Prepared } from './prepared.js';
 import type { SendOptions } from './sender.js';
@@ -40,6 +41,7 @@ export class Outgoing {
     this.#settings = settings;
     this.#codec = codec;
     this.#wire = wire;
+    machine.outbox.dropsNothing = settings.policy === 'close';
   }
 
   /** Bytes that were sent and have not left for the kernel. */
@@ -64,7 +66,7 @@ export class Outgoing {
       // Its bytes may change before its turn comes.
       const kept = prepared ?? (body === undefined ? (data as string) : Buffer.from(body));
       this.#behind.push(() => void this.send(kept, options));
-      this.#behindSize += size;
+      this.#behindSize += size + PIECE_COST;
       return OK;
     }
     // A large message leaves at once, through the shared buffer.
@@ -94,6 +96,12 @@ export class Outgoing {
   }
 
   sendPart(opcode: number, bytes: Uint8Array, fin: boolean): Sent {
+    const buffered = this.buffered;
+    // A part cannot be dropped without its message.
+    if (buffered > 0 && this.#isTooMuch(buffered, bytes.length)) {
+      this.#giveUp();
+      return CLOSED;
+    }
     this.#machine.sender.part(opcode, bytes, fin);
     if (fin) {
       const behind = this.#behind ?? [];
@@ -102,6 +110,13 @@ export class Outgoing {
       for (const send of behind) send();
     }
     return this.#sent();
+  }
+
+  /** We close in the middle of a streamed message: what waits behind it can never leave. */
+  abandon(): void {
+    this.dropped += this.#behind?.length ?? 0;
+    this.#behind = undefined;
+    this.#behindSize = 0;
   }
 
   /** Something was put into the outbox: it leaves with the chunk being read, or soon. */
@@ -197,7 +212,9 @@ export class Outgoing {
 
   /** Above the cap of the connection, or, with something waiting already, above what all may have together. */
   #isTooMuch(buffered: number, size: number): boolean {
-    return buffered + size > this.#settings.maxBuffered || this.#machine.outbox.budget?.exceeds(size) === true;
+    const { outbox } = this.#machine;
+    const cost = outbox.weight - outbox.size;
+    return buffered + cost + size > this.#settings.maxBuffered || outbox.budget?.exceeds(size + PIECE_COST) === true;
   }
 
   /** The cap is reached: what the policy does about it. True when the message may be queued after all. */
@@ -208,10 +225,12 @@ export class Outgoing {
       if (!this.#isTooMuch(this.buffered, size)) return true;
     }
     this.dropped++;
-    if (policy === 'close') {
-      this.#machine.fail(fault('WSD_PEER_SLOW', `${this.buffered} bytes are queued`), this.#wire.now());
-      this.owe();
-    }
+    if (policy === 'close') this.#giveUp();
     return false;
+  }
+
+  #giveUp(): void {
+    this.#machine.fail(fault('WSD_PEER_SLOW', `${this.buffered} bytes are queued`), this.#wire.now());
+    this.owe();
   }
 }

@@ -1,6 +1,6 @@
 // Pings of ours that wait for their Pong: each resolves with its round trip. RFC 6455 section 5.5.3: a Pong carries the data of the
 // ping it answers, and a peer may answer only the newest of several, so an answer settles the older ones too.
-import { WsdError } from '../fault.js';
+import { type FaultCode, WsdError } from '../fault.js';
 
 interface Waiting {
   readonly name: string;
@@ -21,9 +21,12 @@ export class Pings {
     return Buffer.from(`wsd${++this.#number}`, 'latin1');
   }
 
+  get full(): boolean {
+    return this.#waiting.length >= MOST;
+  }
+
   wait(payload: Uint8Array, now: number): Promise<number> {
-    if (this.#waiting.length >= MOST)
-      return Promise.reject(new WsdError('WSD_PEER_SILENT', `${MOST} pings are unanswered`));
+    if (this.full) return refused('WSD_PEER_SILENT', `${MOST} pings are unanswered`);
     const answered = new Promise<number>((resolve, reject) => {
       this.#waiting.push({ name: nameOf(payload), at: now, resolve, reject });
     });
@@ -46,6 +49,13 @@ export class Pings {
     for (const waiting of this.#waiting.splice(0)) waiting.reject(cause);
   }
 }
+
+/** A promise that rejects, without harm when nobody looks. */
+export const refused = (code: FaultCode, detail: string): Promise<never> => {
+  const promise = Promise.reject(new WsdError(code, detail));
+  promise.catch(() => {});
+  return promise;
+};
 
 const nameOf = (payload: Uint8Array): string =>
   Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('latin1');

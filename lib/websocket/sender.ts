@@ -5,7 +5,8 @@ import { headerSize, writeHeader } from '../frame/header.js';
 import { mask } from '../frame/mask.js';
 import { OPCODE } from '../frame/opcode.js';
 import type { Codec } from './codec.js';
-import { GATHER, type Outbox, type Piece, room } from './outbox.js';
+import { GATHER } from './gather.js';
+import { type Outbox, type Piece, room } from './outbox.js';
 import type { ConnectionSettings } from './settings.js';
 
 const FIN = 0x80;
@@ -151,7 +152,7 @@ export class Sender {
     const length = payload.length;
     const key = this.#entropy?.();
     const size = headerSize(length, key !== undefined);
-    if (transfer && key === undefined && length >= REFERENCE_FROM) {
+    if (transfer && key === undefined && queueKey === undefined && length >= REFERENCE_FROM) {
       // Header and payload are two pieces; neither may be dropped without the other, so neither can be.
       this.#outbox.reserve(size, false);
       writeHeader(room.memory, room.at, first, length);

@@ -136,8 +136,8 @@ t.test('a page in Chromium talks to wsd', async (t) => {
       });
     });
     t.teardown(() => server.close({ drain: 20 }));
-    server.on('request', ({ respond }) =>
-      respond({
+    server.on('request', (request) =>
+      request.respond({
         status: 200,
         headers: { 'Content-Type': 'text/html; charset=utf-8' },
         body: '<!doctype html><title>é</title>',

@@ -1,6 +1,6 @@
 // The real executable for specs against what others wrote: `bin/wsd serve --echo --deflate --port 0`, its URL, and its end. Not a spec.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -58,33 +58,21 @@ export interface Ended {
   readonly err: string;
 }
 
-/** Runs a program of somebody else to its end; its standard output may be watched with `until`, which then ends it. */
-export const runProgram = async (
-  command: string,
-  args: readonly string[],
-  { until = () => false, ms = 20_000, stdin = '' }: RunOptions = {},
-): Promise<Ended> => {
-  const child: ChildProcess = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+/** Runs a program of somebody else to its end. */
+export const runProgram = async (command: string, args: readonly string[], ms = 20_000): Promise<Ended> => {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let err = '';
-  child.stdout?.on('data', (chunk: Buffer) => {
-    out += chunk.toString('latin1');
-    if (until(out)) child.kill('SIGTERM');
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
   });
-  child.stderr?.on('data', (chunk: Buffer) => {
-    err += chunk;
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
   });
-  child.stdin?.on('error', () => {}).end(stdin);
   try {
     const [code] = (await within(once(child, 'close'), command, ms)) as [number | null];
-    return { code, out: Buffer.from(out, 'latin1').toString(), err };
+    return { code, out, err };
   } finally {
     child.kill('SIGKILL');
   }
 };
-
-export interface RunOptions {
-  readonly until?: (out: string) => boolean;
-  readonly ms?: number;
-  readonly stdin?: string;
-}

@@ -58,9 +58,11 @@ t.test('the client of ws speaks with the executable in every way of compressing'
   for (const [perMessageDeflate, extensions] of ways) {
     const name = JSON.stringify(perMessageDeflate);
     const socket = new Ws(daemon.url, ['one', 'two'], { perMessageDeflate });
-    const [{ headers }] = await next<[{ headers: Record<string, string> }]>(socket, 'upgrade');
+    const [[{ headers }]] = await Promise.all([
+      next<[{ headers: Record<string, string> }]>(socket, 'upgrade'),
+      next(socket, 'open'),
+    ]);
     t.match(headers['sec-websocket-extensions'] ?? '', extensions, name);
-    await next(socket, 'open');
     t.equal(socket.protocol, 'two');
     for (const size of [0, 1, 125, 126, 65_535, 65_536, 1 << 20]) {
       const text = 'The quick brown fox – jumps. '.repeat(Math.ceil(size / 29)).slice(0, size);

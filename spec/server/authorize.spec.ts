@@ -105,7 +105,7 @@ t.test('whatever else it does is a 500 without details, and the reason is in the
       throw new Error('secret');
     },
     'throws no error': () => {
-      throw undefined;
+      throw undefined as unknown as Error;
     },
     rejects: () => Promise.reject(new Error('secret')),
     undefined: () => undefined,

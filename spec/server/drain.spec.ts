@@ -65,6 +65,23 @@ t.test('who does not answer is cut at the deadline, whatever it does meanwhile',
   t.ok(await isEmpty(server));
 });
 
+t.test('a signal cuts what is left before the time is over', async (t) => {
+  for (const early of [true, false]) {
+    const { server, port } = await open(t, { closeTimeout: 60_000 });
+    const [good, silent] = (await Promise.all([upgrade(port), upgrade(port)])) as [Wire, Wire];
+    const impatient = new AbortController();
+    if (early) impatient.abort();
+    const closing = server.close({ drain: 60_000, signal: impatient.signal });
+    if (!early) {
+      await leave(good);
+      await until(() => server.connections.size === 1);
+      impatient.abort();
+    }
+    t.same(await within(closing, 'the close'), early ? { clean: 0, cut: 2 } : { clean: 1, cut: 1 });
+    for (const wire of [good, silent]) wire.destroy();
+  }
+});
+
 t.test('the code and the reason can be chosen, and no time given', async (t) => {
   const { server, port } = await open(t);
   const wire = await upgrade(port);

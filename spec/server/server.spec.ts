@@ -218,7 +218,8 @@ t.test('a request listener may answer plain requests instead', async (t) => {
   const seen: PlainRequest[] = [];
   server.on('request', (request) => {
     seen.push(request);
-    const { path, respond } = request;
+    const { path } = request;
+    const respond: PlainRequest['respond'] = (answer) => request.respond(answer);
     if (path === '/page') respond({ status: 200, headers: { 'Content-Type': 'text/html' }, body: '<p>é' });
     if (path === '/bytes') respond({ status: 200, body: Uint8Array.of(65, 66) });
     if (path === '/later') setTimeout(() => respond({ status: 203, body: 'later' }), 5);

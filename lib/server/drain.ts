@@ -1,0 +1,42 @@
+// The end of many connections: every peer is told, what is queued leaves, and what is left at the deadline is cut and counted.
+import { after } from '../net/wait.js';
+import type { Outcome } from '../websocket/link.js';
+
+export interface CloseOptions {
+  /** How long in ms the peers have to finish; default 10 s. */
+  readonly drain?: number | undefined;
+  /** Cuts what is left at once when aborted. */
+  readonly signal?: AbortSignal | undefined;
+  /** Default 1001, going away. 1012 asks clients to come back. */
+  readonly code?: number | undefined;
+  readonly reason?: string | undefined;
+}
+
+export interface CloseCounts {
+  /** Connections that finished the closing handshake. */
+  readonly clean: number;
+  /** Connections that had to be cut, or broke. */
+  readonly cut: number;
+}
+
+/** What can be closed. */
+interface Closable {
+  close(code: number, reason: string, within: number): Promise<Outcome>;
+  terminate(): void;
+}
+
+export const drain = async (connections: readonly Closable[], options: CloseOptions): Promise<CloseCounts> => {
+  const { drain: within = 10_000, code = 1001, reason = 'server is shutting down', signal } = options;
+  const cut = (): void => {
+    for (const connection of connections) connection.terminate();
+  };
+  const ends = connections.map((connection) => connection.close(code, reason, within));
+  const cancel = after(within, cut);
+  if (signal?.aborted === true) cut();
+  signal?.addEventListener('abort', cut, { once: true });
+  const outcomes = await Promise.all(ends);
+  cancel();
+  signal?.removeEventListener('abort', cut);
+  const clean = outcomes.filter((outcome) => outcome.clean).length;
+  return { clean, cut: outcomes.length - clean };
+};

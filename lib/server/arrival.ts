@@ -10,7 +10,6 @@ import { type Receiver, readInto } from '../net/reader.js';
 import { arm, disarm, type Timed } from '../net/wheel.js';
 import type { Admit, OpeningRequest, Refusal } from '../option-types.js';
 import { judgeRequest, type PlainRequestHead, type UpgradeRequest, writeAccept } from '../websocket/opening-server.js';
-import { isTrusted } from './address.js';
 import type { Seat } from './admission.js';
 import { type PlainRequest, refusalOf, writeHint } from './answers.js';
 import { type Caller, type Door, infoOf, isRefusal, type Terms } from './opening.js';
@@ -46,6 +45,12 @@ export interface Opened {
   readonly seat: Seat;
 }
 
+/** When the socket was accepted, and whether a PROXY header stands before the request. */
+export interface Beginning {
+  readonly since: number;
+  readonly proxied: boolean;
+}
+
 export class Arrival implements Timed, Receiver {
   slot = 0;
   readonly paused = false;
@@ -63,7 +68,7 @@ export class Arrival implements Timed, Receiver {
   #address: string;
   #peer: string | undefined;
 
-  constructor(host: Host, socket: Socket, seat: Seat, caller: Caller) {
+  constructor(host: Host, socket: Socket, seat: Seat, caller: Caller, from: Beginning) {
     const { rest } = host.door.options;
     this.#host = host;
     this.#socket = socket;
@@ -72,8 +77,8 @@ export class Arrival implements Timed, Receiver {
     this.#peer = caller.peer;
     this.#address = caller.peer ?? '';
     this.#parser = new HeadParser('request', rest.head);
-    this.#proxy = rest.proxyProtocol && isTrusted(caller.peer, host.door.trusted) ? new ProxyParser() : undefined;
-    this.#deadline = now() + rest.handshakeTimeout;
+    this.#proxy = from.proxied ? new ProxyParser() : undefined;
+    this.#deadline = from.since + rest.handshakeTimeout;
   }
 
   /** Reads the request from the socket; `head`: bytes that were read before. */

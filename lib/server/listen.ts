@@ -2,7 +2,9 @@
 // admission, so a flood costs no cryptography. Knows no HTTP and no WebSocket.
 import { chmodSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net';
-import { createSecureContext, type SecureContextOptions, TLSSocket, type TlsOptions } from 'node:tls';
+import type { SecureContextOptions, TlsOptions } from 'node:tls';
+import type { Admitted } from './admitted.js';
+import { secured } from './secured.js';
 
 export interface ListenOptions {
   /** Default 0: a free one. */
@@ -36,13 +38,18 @@ export interface Listening {
   close(): void;
 }
 
-/** What becomes of an accepted socket: refused by answering false, before any cryptography. */
+/** What becomes of accepted sockets. */
 export interface Accept {
-  admit(raw: Socket): ((socket: Socket, secure: boolean) => void) | undefined;
+  /** Time for TLS, as for everything else before the answer. */
+  readonly handshakeTimeout: number;
+  /** Undefined when it was refused, before any cryptography. */
+  admit(raw: Socket): Admitted | undefined;
   /** The listener ended, by itself or not. */
   ended(listener: Listening): void;
   failed(error: Error): void;
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** What fits into sun_path on every system. */
 const LONGEST_PATH = 103;
@@ -56,16 +63,20 @@ export const listen = async (options: ListenOptions, accept: Accept): Promise<Li
       `the path of a Unix socket has at most ${LONGEST_PATH} bytes, this one has ${Buffer.byteLength(path)}`,
     );
   }
-  const secure = tls !== undefined;
-  let context = secure ? createSecureContext(tls) : undefined;
+  const secure = tls !== undefined ? secured(tls, accept.handshakeTimeout) : undefined;
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (raw) => {
-    const go = accept.admit(raw);
-    if (go === undefined) return;
-    if (tls === undefined || context === undefined) return go(raw, false);
-    go(new TLSSocket(raw, { ...tls, isServer: true, secureContext: context, ALPNProtocols: ['http/1.1'] }), true);
+    const admitted = accept.admit(raw);
+    if (admitted === undefined) return;
+    if (secure === undefined) admitted.arrive(raw, false).start(NOTHING);
+    else secure.take(raw, admitted);
   });
   await ready(server, options);
-  if (path !== undefined) chmodSync(path, options.mode ?? 0o660);
+  try {
+    if (path !== undefined) chmodSync(path, options.mode ?? 0o660);
+  } catch (reason) {
+    server.close();
+    throw reason;
+  }
   // Too many open files, for example: the listener recovers by itself when some are closed.
   server.on('error', (error) => accept.failed(error));
   // net.Server would report the end only when its last connection is gone; not to listen any more takes no time.
@@ -80,14 +91,14 @@ export const listen = async (options: ListenOptions, accept: Accept): Promise<Li
   const inet = typeof where === 'object' && where !== null && where.port !== undefined ? where : undefined;
   const unix = typeof where === 'string' ? where : undefined;
   const listener: Listening = {
-    url: urlOf(secure, inet, unix),
+    url: urlOf(secure !== undefined, inet, unix),
     host: inet?.address,
     port: inet?.port,
     path: unix,
-    secure,
+    secure: secure !== undefined,
     renew: (next) => {
-      if (!secure) throw new TypeError('this listener does not speak TLS');
-      context = createSecureContext(next);
+      if (secure === undefined) throw new TypeError('this listener does not speak TLS');
+      secure.renew(next);
     },
     close,
   };

@@ -20,12 +20,13 @@ import type { Payload } from '../websocket/payload.js';
 import { Prepared } from '../websocket/prepared.js';
 import { isTrusted } from './address.js';
 import { Admission, type AdmissionCounts } from './admission.js';
+import { Admitted } from './admitted.js';
 import { type PlainRequest, refusalOf } from './answers.js';
-import { Arrival, type Host, type Opened } from './arrival.js';
+import type { Arrival, Host, Opened } from './arrival.js';
 import { attach } from './attach.js';
 import { type CloseCounts, type CloseOptions, drain } from './drain.js';
 import { type Accept, type Listening, type ListenOptions, listen } from './listen.js';
-import { type Caller, Door } from './opening.js';
+import { Door } from './opening.js';
 import { parsePaths } from './paths.js';
 import { Place } from './place.js';
 import { Tally } from './tally.js';
@@ -139,7 +140,9 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
 
   /** Takes over a socket whose request nobody has read yet; `head`: bytes of it that were read. */
   adopt(socket: Socket, head: Uint8Array = new Uint8Array(0)): void {
-    this.#admit(socket)?.(socket, 'encrypted' in socket).start(head);
+    this.#admit(socket)
+      ?.arrive(socket, 'encrypted' in socket)
+      .start(head);
   }
 
   /** Sends to all: encoded once, compressed once for each set of parameters. Returns how many took it. */
@@ -157,7 +160,11 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
 
   /** Stops listening, tells every peer, lets what is queued leave, cuts what is left at the deadline, and says how many that were. */
   close(options: CloseOptions = {}): Promise<CloseCounts> {
-    writeClose(options.code ?? 1001, options.reason ?? ''); // throws while nothing has begun
+    try {
+      writeClose(options.code ?? 1001, options.reason ?? '');
+    } catch (reason) {
+      return Promise.reject(reason); // while nothing has begun
+    }
     this.#closed ??= this.#end(options);
     return this.#closed;
   }
@@ -180,24 +187,21 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
 
   #accept(): Accept {
     return {
-      admit: (raw) => {
-        const arrived = this.#admit(raw);
-        return arrived === undefined ? undefined : (socket, secure) => arrived(socket, secure).start(NOTHING);
-      },
+      handshakeTimeout: this.#door.options.rest.handshakeTimeout,
+      admit: (raw) => this.#admit(raw),
       ended: (listener) => this.#listeners.delete(listener),
       failed: (error) => this.#report(error),
     };
   }
 
   /** A seat for a socket, or an answer that there is none: before any byte is read and any cryptography is done. */
-  #admit(raw: Socket): ((socket: Socket, secure: boolean) => Arrival) | undefined {
+  #admit(raw: Socket): Admitted | undefined {
     // Whoever hands it over may have taken time.
     if (raw.destroyed) return undefined;
     this.#tally.count('accepted');
     const peer = raw.remoteAddress;
-    const counted =
-      peer === undefined || (!this.#door.trustsNobody && isTrusted(peer, this.#door.trusted)) ? undefined : peer;
-    const seat = this.#admission.arrive(counted, now());
+    const trusted = !this.#door.trustsNobody && isTrusted(peer, this.#door.trusted);
+    const seat = this.#admission.arrive(peer === undefined || trusted ? undefined : peer, now());
     if (seat.kind === 'fault') {
       const answer = refusalOf(seat.code, () => this.#host.retryAfter());
       this.#host.refused(seat.code, answer.status, peer ?? '', seat.detail, undefined);
@@ -205,26 +209,20 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
       raw.end(answer.bytes, () => raw.destroy());
       return undefined;
     }
-    return (socket, secure) => {
-      const caller: Caller = { peer, local: () => raw.localAddress, secure };
-      const arrival = new Arrival(this.#host, socket, seat, caller);
-      this.#arrivals.add(arrival);
-      return arrival;
-    };
+    const proxied = trusted && this.#door.options.rest.proxyProtocol;
+    return new Admitted(this.#host, this.#arrivals, raw, seat, proxied);
   }
 
   #take(request: IncomingMessage, socket: Duplex, head: Uint8Array, wrong: FaultCode | undefined): void {
-    const arrived = this.#admit(socket as Socket);
-    if (arrived === undefined) return;
+    const admitted = this.#admit(socket as Socket);
+    if (admitted === undefined) return;
     const pairs: [string, string][] = [];
     for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
       pairs.push([request.rawHeaders[i] as string, request.rawHeaders[i + 1] as string]);
     }
-    arrived(socket as Socket, 'encrypted' in socket).take(
-      { method: request.method ?? '', target: request.url ?? '', fields: Fields.from(pairs) },
-      head,
-      wrong,
-    );
+    admitted
+      .arrive(socket as Socket, 'encrypted' in socket)
+      .take({ method: request.method ?? '', target: request.url ?? '', fields: Fields.from(pairs) }, head, wrong);
   }
 
   #hostOf(): Host {
@@ -331,5 +329,3 @@ export const createServer = <Data = undefined>(
 ): Server<Data> => new Server<Data>(options, onConnection);
 
 const errorOf = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(textOf(reason)));
-
-const NOTHING = new Uint8Array(0);

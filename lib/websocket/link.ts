@@ -55,7 +55,7 @@ export class Link implements Sink, InboxPort {
   #fault: FaultCode | undefined;
   #over = false; // the wire is gone
   #giveUpAt = 0;
-  #deliveredBefore = -1;
+  #deliveredBefore = 0;
   #outcome: Outcome | undefined;
   #waiters: ((outcome: Outcome) => void)[] | undefined;
 
@@ -153,6 +153,7 @@ export class Link implements Sink, InboxPort {
     if (this.#over) return;
     this.#over = true;
     this.#giveUpAt = this.wire.now() + this.settings.closeTimeout;
+    this.#deliveredBefore = this.inbox.delivered;
     // The end is only a fault where no closing handshake was complete.
     if (this.machine.state !== 'closed') this.#fault ??= cause;
     this.machine.end();

@@ -70,11 +70,13 @@ export class Liveness {
     const { pingInterval, pingTimeout, idleTimeout, messageTimeout } = this.#settings;
     if (!open) return undefined;
     if (held) {
-      if (this.#pinged > 0 && now >= this.#pinged + pingTimeout) {
-        this.#pinged = 0;
-        this.#heard = now;
-      }
+      // No answer can be heard, so none is waited for; but a ping that cannot be written any more finds out that the peer is gone.
+      this.#pinged = 0;
       if (this.#began > 0) this.#began = now;
+      if (pingInterval > 0 && now >= this.#heard + pingInterval) {
+        this.#heard = now;
+        return 'ping';
+      }
     }
     if (this.#pinged > 0 && now >= this.#pinged + pingTimeout) return 'WSD_PEER_SILENT';
     if (this.#began > 0 && now >= this.#began + messageTimeout) return 'WSD_MESSAGE_AGE';

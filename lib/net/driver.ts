@@ -20,6 +20,8 @@ const flushWoken = (): void => {
   for (const driver of all) driver.work();
 };
 
+const workLater = (driver: Driver): void => driver.work();
+
 // Listeners are shared and find their driver on the socket, so that a connection has no closures of its own.
 function onEnd(this: Driven): void {
   this[DRIVER]?.ended();
@@ -81,6 +83,13 @@ export class Driver implements Wire, Timed, Receiver {
     if (this.#awake || this.#gone) return;
     this.#awake = true;
     if (woken.push(this) === 1) process.nextTick(flushWoken);
+  }
+
+  later(): void {
+    this.#plain = false;
+    if (this.#awake || this.#gone) return;
+    this.#awake = true;
+    setImmediate(workLater, this);
   }
 
   pause(): void {

@@ -8,7 +8,7 @@ import type { Link, Listener, Outcome } from './link.js';
 import type { MessageOptions } from './outgoing.js';
 import type { Payload } from './payload.js';
 import type { Prepared } from './prepared.js';
-import type { SendStatus, Sent } from './sent.js';
+import { CLOSED, DROPPED, OK, type SendStatus, type Sent } from './sent.js';
 import { MessageWriter } from './writer.js';
 
 /** What the handshake said. On the client: of its own request, with the fields of the answer. */
@@ -185,7 +185,7 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
     const { only } = this;
     if (only?.name === 'message') {
       const value = (only.call as (data: Message, binary: boolean) => unknown)(data, binary);
-      return isThenable(value) ? value : undefined;
+      return isPending(value) ? value : undefined;
     }
     const outer = later; // a listener may have another connection deliver
     later = undefined;
@@ -264,10 +264,14 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
   }
 }
 
+/** A `Sent` that is settled is no reason to wait: a listener may return what `send` returned, and is awaited only when the queue is full. */
+const isPending = (value: unknown): value is PromiseLike<unknown> =>
+  isThenable(value) && value !== OK && value !== DROPPED && value !== CLOSED;
+
 /** What asynchronous listeners of the message at hand returned, joined; shared, since the listeners of one message run in one go. */
 let later: PromiseLike<unknown> | undefined;
 const collect = (value: unknown): void => {
-  if (isThenable(value)) later = later === undefined ? value : Promise.all([later, value]);
+  if (isPending(value)) later = later === undefined ? value : Promise.all([later, value]);
 };
 
 const ignore = (promise: PromiseLike<unknown> | undefined): void => void promise?.then(undefined, () => {});

@@ -275,7 +275,7 @@ export class Link implements Sink, InboxPort {
   release(): void {
     if (this.#over || this.#cut) return;
     this.#releasing = true;
-    this.wire.wake();
+    this.wire.later();
   }
 
   /** A handler of ours threw: this connection ends with 1011, and the peer learns no more than that. */

@@ -66,7 +66,7 @@ export class Liveness {
   }
 
   /** What is due now. `held`: we do not read at present, so neither silence nor slowness is the peer's fault. */
-  tick(now: number, open: boolean, held: boolean): FaultCode | 'ping' | undefined {
+  tick(now: number, open: boolean, held = false): FaultCode | 'ping' | undefined {
     const { pingInterval, pingTimeout, idleTimeout, messageTimeout } = this.#settings;
     if (!open) return undefined;
     if (held) {

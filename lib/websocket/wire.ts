@@ -8,6 +8,8 @@ export interface Wire {
    * state has changed and no deadline has come nearer.
    */
   wake(plain?: boolean): void;
+  /** Come back when others have had their turn. */
+  later(): void;
   /** Writes what is owed now. */
   flush(): void;
   pause(): void;

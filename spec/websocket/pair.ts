@@ -148,6 +148,10 @@ export class End implements Wire, Far {
     return this.#network.clock.now();
   }
 
+  later(): void {
+    this.wake();
+  }
+
   wake(): void {
     if (this.#awake || this.#gone) return;
     this.#awake = true;

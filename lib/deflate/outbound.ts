@@ -81,7 +81,7 @@ export class SharedOutbound implements Outbound {
  * Contexts that own a zlib object just now, the one used last at the end. Above this many the one that was not used the longest rests:
  * otherwise 10,000 connections that say something now and then would hold 2 GB. A revival costs about 60 us.
  */
-const MOST_AWAKE = 64;
+const MOST_AWAKE = 128;
 const awake = new Set<OwnOutbound>();
 
 export class OwnOutbound implements Outbound {

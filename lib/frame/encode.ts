@@ -16,10 +16,11 @@ export interface FrameParts {
 
 const NOTHING = new Uint8Array(0);
 
-export const encodeFrame = (parts: FrameParts): Uint8Array => {
+/** A Buffer, because a socket would wrap anything else in one, for each receiver anew. */
+export const encodeFrame = (parts: FrameParts): Buffer => {
   const payload = parts.payload ?? NOTHING;
   const first = (parts.fin === false ? 0 : 0x80) | ((parts.rsv ?? 0) << 4) | parts.opcode;
-  const out = new Uint8Array(headerSize(payload.length, parts.maskKey !== undefined) + payload.length);
+  const out = Buffer.allocUnsafeSlow(headerSize(payload.length, parts.maskKey !== undefined) + payload.length);
   const size = writeHeader(out, 0, first, payload.length, parts.maskKey);
   out.set(payload, size);
   if (parts.maskKey !== undefined) mask(out, parts.maskKey, size);

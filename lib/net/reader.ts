@@ -4,6 +4,7 @@
 // does the same. A chunk is the receiver's until its call returns. Everything undocumented about reading is in this file.
 import { Socket } from 'node:net';
 import { SHARED_SIZE, simd } from '../frame/simd.js';
+import { now } from './clock.js';
 
 export interface Receiver {
   read(chunk: Buffer): void;
@@ -41,7 +42,10 @@ const parts = find();
 /** What Node reads at most at once where it allots the memory. */
 const FULL_CHUNK = 64 * 1024;
 
-/** A read that fills the buffer is followed by another, up to 32 times, before any other socket has its turn: one is enough. */
+/** A chunk that took this long was full of work, not of bytes. */
+const LONG_MS = 2;
+
+/** A read that fills the buffer is followed by another, up to 32 times, before any other socket has its turn: here one is enough. */
 const giveWay = (socket: Read): void => {
   if (socket.destroyed || socket[RECEIVER]?.paused === true) return;
   socket.pause();
@@ -52,14 +56,16 @@ const giveWay = (socket: Read): void => {
 
 /** Shared by all sockets; Node calls it with the socket as `this`. */
 function onRead(this: Read, size: number): boolean {
+  const began = size === SHARED_SIZE ? now() : 0;
   this[RECEIVER]?.read(shared.subarray(0, size));
-  if (size === SHARED_SIZE) giveWay(this);
+  if (began > 0 && now() - began > LONG_MS) giveWay(this);
   return true;
 }
 
 function onData(this: Read, chunk: Buffer): void {
+  const began = chunk.length >= FULL_CHUNK ? now() : 0;
   this[RECEIVER]?.read(chunk);
-  if (chunk.length >= FULL_CHUNK) giveWay(this);
+  if (began > 0 && now() - began > LONG_MS) giveWay(this);
 }
 
 interface Handle {

@@ -113,7 +113,7 @@ export class Sender {
 
   pong(payload: Uint8Array): void {
     const key = this.#entropy?.();
-    const frame = new Uint8Array(headerSize(payload.length, key !== undefined) + payload.length);
+    const frame = Buffer.allocUnsafe(headerSize(payload.length, key !== undefined) + payload.length);
     const start = writeHeader(frame, 0, FIN | OPCODE.pong, payload.length, key);
     frame.set(payload, start);
     if (key !== undefined) mask(frame, key, start);

@@ -32,6 +32,37 @@ function through(stream: DeflateRaw | InflateRaw, input: Uint8Array): Promise<Bu
 const equal = (message: Uint8Array, got: unknown): boolean =>
   got instanceof Uint8Array && Buffer.from(got).equals(message);
 
+t.test('of 40 contexts in turn few own a zlib object; the others are as right, and hold only their past', async (t) => {
+  const rng = seedFromEnv('contexts');
+  const contexts = Array.from({ length: 40 }, (_, i) => {
+    const bits = 8 + (i % 8);
+    return {
+      bits,
+      codec: new Deflate('server', agreement(true, bits), { level: 3, memLevel: 8 }),
+      inflate: createInflateRaw({ windowBits: bits }),
+    };
+  });
+  for (let turn = 0; turn < 20; turn++) {
+    for (const [i, { bits, codec, inflate }] of contexts.entries()) {
+      if (rng.int(10) === 0) codec.rest();
+      const message = anyMessage(rng);
+      if (message.length === 0) continue;
+      const got = await through(inflate, Buffer.concat([codec.compress(message), TAIL]));
+      if (!equal(message, got)) return t.fail(`context ${i}, bits ${bits}, turn ${turn}, ${message.length} bytes`);
+    }
+  }
+  const held = contexts.filter(({ codec }) => codec.memory > 128 * 1024);
+  t.ok(held.length <= 8, `${held.length} own a zlib object`);
+  const repeated = Buffer.from(JSON.stringify({ user: 'somebody', price: 12.5, tags: ['a', 'b'], at: 1_700_000_000 }));
+  const last = contexts.at(-1)?.codec;
+  const first = last?.compress(repeated).length ?? 0;
+  t.ok((last?.compress(repeated).length ?? 0) * 3 < first, 'what was said before is referred to');
+  for (const { codec, inflate } of contexts) {
+    codec.close();
+    inflate.close();
+  }
+});
+
 for (const engine of ENGINES)
   t.test(
     `${engine}: 400 messages each way with a streaming zlib, all window sizes, with and without takeover`,

@@ -129,7 +129,7 @@ for (const [heading, options] of TABLES) {
 /** The members of a class for its users: what its declaration marks as internal, and what no user can reach, is left out. */
 function membersOf(prototype: object, declaration: string): string[] {
   const code = readFileSync(new URL(`../lib/${declaration}`, import.meta.url), 'utf8');
-  const hidden = [...code.matchAll(/\/\*\* @internal \*\/\s*(\w+)|\bprotected (?:override )?(\w+)/g)];
+  const hidden = [...code.matchAll(/\/\*\* @internal\b[^*]*\*\/\s*(\w+)|\bprotected (?:override )?(\w+)/g)];
   const inner = new Set(['constructor', ...hidden.map((found) => found[1] ?? found[2])]);
   return Object.getOwnPropertyNames(prototype).filter((name) => !inner.has(name));
 }

@@ -75,7 +75,8 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
 
   constructor(options: ServerOptions<Data>, onConnection?: OnConnection<Data>) {
     super({ captureRejections: true });
-    Object.defineProperty(this, captureRejectionSymbol, { value: this.#rejected });
+    const value = (reason: unknown, event: string, subject: unknown): void => this.#rejected(reason, event, subject);
+    Object.defineProperty(this, captureRejectionSymbol, { value });
     if (onConnection !== undefined && typeof onConnection !== 'function')
       throw new TypeError('onConnection must be a function');
     this.#door = new Door(resolveServer(options));

@@ -222,6 +222,8 @@ export const churn = async (count: number, rng: Random, progress: Progress = () 
   const { url } = await server.listen();
   const one = async (): Promise<void> => {
     const client = await connect(url, { deflate: rng.int(2) === 0 });
+    // Without a consumer the echo would wait for one, and the end with it.
+    client.on('message', () => {});
     const how = rng.int(4);
     client.send('x'.repeat(rng.int(3000)));
     if (how === 0) client.terminate();

@@ -118,6 +118,70 @@ t.test('pause and resume, also from inside a handler', async (t) => {
   t.equal(got.length, 300);
 });
 
+t.test('paused, the peer is read until enough waits', async (t) => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  const log: string[] = [];
+  connection.on('message', (data) => void log.push(String(data))).on('ping', () => void log.push('ping'));
+  connection.pause();
+  await puppet.say(...words(127), frame(9));
+  t.strictSame(log, ['ping'], 'control frames are heard');
+  t.notOk(puppet.end.paused);
+  await puppet.say(frame(1, 'm127'), frame(9));
+  t.ok(puppet.end.paused, 'the 128th message is the last');
+  t.strictSame(log, ['ping']);
+  connection.resume();
+  t.strictSame(log, ['ping'], 'never from inside the call');
+  await puppet.network.settle();
+  t.strictSame(log, ['ping', ...Array.from({ length: 128 }, (_, i) => `m${i}`), 'ping']);
+
+  const large = new Puppet('server');
+  large.end.connection.pause();
+  await large.say(frame(1, 'x'.repeat(200_000)));
+  t.notOk(large.end.paused);
+  await large.say(frame(1, 'y'.repeat(62_144)));
+  t.ok(large.end.paused, 'or 256 KiB');
+});
+
+t.test('a listener that returns what send returned is awaited only when the queue is full', async (t) => {
+  for (const listeners of [1, 2]) {
+    for (const [what, settings, prepare, awaited] of [
+      ['ok', {}, 0, false],
+      ['full', { highWater: 100 }, 500, true],
+      ['dropped', { highWater: 100, maxBuffered: 600, policy: 'drop-newest' }, 600, false],
+      ['closed', {}, -1, false],
+    ] as const) {
+      const puppet = new Puppet('server', { capacity: 10, settings });
+      const { connection } = puppet.end;
+      puppet.reads = false;
+      if (prepare > 0) connection.send(Buffer.alloc(prepare));
+      if (prepare < 0) void connection.close();
+      const got: string[] = [];
+      const statuses = new Set<string>();
+      connection.on('message', (data) => {
+        got.push(String(data));
+        const sent = connection.send('answer');
+        statuses.add(sent.status);
+        return sent;
+      });
+      if (listeners === 2) connection.on('message', () => {});
+      puppet.end.arrive(Buffer.concat(words(5)));
+      t.strictSame([...statuses], [what]);
+      t.equal(got.length, awaited ? 1 : 5, `${listeners} listeners, ${what}: within the same read`);
+      puppet.reads = true;
+      await puppet.network.settle();
+      t.strictSame(got, ['m0', 'm1', 'm2', 'm3', 'm4'], 'and in the end all');
+    }
+  }
+  const asynchronous = new Puppet('server');
+  const got: unknown[] = [];
+  asynchronous.end.connection.on('message', async (data) => void got.push(data));
+  asynchronous.end.arrive(Buffer.concat(words(5)));
+  t.equal(got.length, 1, 'any other promise is awaited');
+  await asynchronous.network.settle();
+  t.equal(got.length, 5);
+});
+
 const slowly = async (settings: Partial<ConnectionSettings>): Promise<{ order: string[]; most: number }> => {
   const { network, server, client } = pairOf({ settings });
   const order: string[] = [];

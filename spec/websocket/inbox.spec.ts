@@ -158,7 +158,9 @@ t.test('paused: what comes waits; resumed: in order, and never inside the handle
   inbox.pause();
   t.ok(inbox.paused);
   say('1', '2', '3');
-  t.strictSame(port.log, ['hold']);
+  t.strictSame(port.log, [], 'a few may wait without the machine being held');
+  inbox.pump();
+  t.strictSame(port.log, []);
   let depth = 0;
   let deepest = 0;
   port.reply = (): undefined => {
@@ -168,15 +170,51 @@ t.test('paused: what comes waits; resumed: in order, and never inside the handle
     depth--;
   };
   inbox.resume();
-  await turn();
-  inbox.pump();
   t.notOk(inbox.paused);
-  t.strictSame(
-    port.log.filter((line) => line.length === 1),
-    ['1', '2', '3'],
-  );
+  await turn();
+  t.strictSame(port.log, ['release'], 'it asks to be pumped, and delivers nothing by itself');
+  inbox.pump();
+  t.strictSame(port.log, ['release', '1', 'release', '2', 'release', '3', 'release']);
   t.equal(deepest, 1);
   inbox.resume();
+  t.equal(port.log.length, 7, 'who was not paused is not resumed');
+});
+
+t.test('paused: the machine is held when much waits, not before', async (t) => {
+  for (const [text, most] of [
+    ['x', 128],
+    ['y'.repeat(64 * 1024), 4],
+  ] as const) {
+    const { port, inbox, say } = rig();
+    inbox.pause();
+    for (let i = 1; i < most; i++) say(text);
+    t.strictSame(port.log, []);
+    say(text);
+    t.strictSame(port.log, ['hold'], `${most} messages of ${text.length}`);
+    say(text);
+    t.strictSame(port.log, ['hold'], 'once');
+    inbox.resume();
+    t.strictSame(port.log, ['hold', 'release']);
+    inbox.pump();
+    t.equal(port.log.length, 2 + most + 1);
+    t.equal(port.log.lastIndexOf('release'), 1, 'and released once');
+    inbox.pause();
+    for (let i = 0; i < most; i++) say(text);
+    t.equal(port.log.at(-1), 'hold', 'and held again');
+  }
+});
+
+t.test('when we close, what is too much to keep is dropped, and the rest is not', async (t) => {
+  const { port, inbox, say } = rig();
+  port.listening = false;
+  for (let i = 0; i < 128; i++) say(String(i));
+  inbox.close();
+  for (let i = 128; i < 140; i++) say(String(i));
+  port.listening = true;
+  inbox.pump();
+  t.strictSame(port.log, ['hold', ...Array.from({ length: 128 }, (_, i) => String(i)), 'release']);
+  say('after');
+  t.equal(port.log.at(-1), 'after', 'with room again, it is delivered as ever');
 });
 
 t.test('a handler that pauses and resumes has no second one beside it', async (t) => {
@@ -254,21 +292,49 @@ t.test('the end comes after the last message, once, and ends the iterators', asy
   t.strictSame(await pending, { value: undefined, done: true });
 });
 
-t.test('at the end, what waits for a consumer that is not there is given up', async (t) => {
+t.test('at the end, what waits for a consumer is kept until it comes or is given up', async (t) => {
   const { port, inbox, say } = rig();
   port.listening = false;
   say('1');
   inbox.end(() => port.log.push('end'));
-  t.strictSame(port.log, ['end']);
+  inbox.pump();
+  t.strictSame(port.log, [], 'nobody is there yet');
+  port.listening = true;
+  inbox.pump();
+  t.strictSame(port.log, ['1', 'end'], 'the first message is never lost');
+  t.equal(inbox.delivered, 1);
+
+  const nobody = rig();
+  nobody.port.listening = false;
+  nobody.say('1', '2');
+  nobody.inbox.end(() => nobody.port.log.push('end'));
+  nobody.inbox.discard();
+  nobody.port.listening = true;
+  nobody.inbox.pump();
+  t.strictSame(nobody.port.log, ['end'], 'nobody came');
+  t.equal(nobody.inbox.delivered, 0);
 
   const leaves = rig();
   leaves.port.listening = false;
   const iterator = leaves.inbox.iterate();
-  leaves.say('1', '2');
+  leaves.say('1', '2', '3');
   leaves.inbox.end(() => leaves.port.log.push('end'));
   t.equal((await iterator.next()).value, '1');
   await iterator.return?.();
-  t.strictSame(leaves.port.log, ['end'], 'the consumer left before its last message');
+  t.strictSame(leaves.port.log, [], 'the consumer left before its last message');
+  const second = leaves.inbox.iterate();
+  t.equal((await second.next()).value, '2', 'another may come');
+  t.equal(leaves.inbox.delivered, 2);
+  await second.return?.();
+  leaves.inbox.discard();
+  t.strictSame(leaves.port.log, ['end']);
+
+  const paused = rig();
+  paused.inbox.pause();
+  paused.say('1', '2');
+  paused.inbox.end(() => paused.port.log.push('end'));
+  t.strictSame(paused.port.log, ['1', '2', 'end'], 'the end undoes a pause');
+  t.notOk(paused.inbox.paused);
 
   const stuck = rig();
   stuck.port.reply = () => new Promise(() => {});

@@ -132,13 +132,15 @@ t.test('the policy drop-newest refuses what does not fit, and keeps the connecti
   const puppet = slow({ settings: { policy: 'drop-newest' } });
   const { connection } = puppet.end;
   const statuses = Array.from({ length: 12 }, (_, i) => connection.send(Buffer.alloc(996, i)).status);
-  t.strictSame(statuses.slice(8), ['full', 'full', 'dropped', 'dropped']);
-  t.equal(connection.dropped, 2);
+  // Each costs 1,000 octets and what a piece costs beside them.
+  t.strictSame(statuses, ['ok', 'ok', ...Array(6).fill('full'), ...Array(4).fill('dropped')]);
+  t.equal(connection.dropped, 4);
+  t.equal(connection.bufferedAmount, 8000, 'only octets are told');
   puppet.reads = true;
   await puppet.network.settle();
   t.strictSame(
     framesOf(puppet.takeHeard()).map(({ payload }) => payload[0]),
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+    [0, 1, 2, 3, 4, 5, 6, 7],
   );
   t.equal(connection.state, 'open');
   t.equal(connection.send('again').status, 'ok');
@@ -151,19 +153,27 @@ t.test('the policy drop-oldest makes room, and says how much it dropped', async 
   await puppet.network.settle();
   for (let i = 0; i < 12; i++) t.not(connection.send(Buffer.alloc(996, i)).status, 'dropped');
   void connection.ping('kept').catch(() => {});
-  t.equal(connection.dropped, 3);
-  t.equal(connection.send(Buffer.alloc(20_000)).status, 'dropped', 'what can never fit is not taken');
+  t.equal(connection.dropped, 4);
+  t.equal(connection.bufferedAmount, 504 + 8 * 1000 + 6, 'what the wire has not taken, eight messages, a ping');
   puppet.reads = true;
   await puppet.network.settle();
   const frames = framesOf(puppet.takeHeard());
-  t.strictSame(
-    frames
-      .filter(({ opcode }) => opcode === 2)
-      .map(({ payload }) => payload[0])
-      .at(0),
-    100,
-  );
-  t.equal(frames.filter(({ opcode }) => opcode === 9).length, 1, 'control frames are never dropped');
+  const firsts = frames.filter(({ opcode }) => opcode === 2).map(({ payload }) => payload[0]);
+  t.strictSame(firsts, [100, 4, 5, 6, 7, 8, 9, 10, 11], 'the newest are left, in order');
+  t.equal(frames.at(-1)?.opcode, 9, 'control frames are never dropped');
+});
+
+t.test('the policy drop-oldest does not take what can never fit', async (t) => {
+  const puppet = slow({ settings: { policy: 'drop-oldest' } });
+  const { connection } = puppet.end;
+  connection.send(Buffer.alloc(1500, 100));
+  await puppet.network.settle();
+  void connection.ping('kept').catch(() => {});
+  t.equal(connection.send(Buffer.alloc(20_000)).status, 'dropped');
+  t.equal(connection.dropped, 1);
+  puppet.reads = true;
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['2 1500 octets', '9 kept']);
 });
 
 t.test('what may be dropped is nothing that later messages refer to', async (t) => {
@@ -722,28 +732,59 @@ t.test('keep-alive: a silent peer is pinged and given up, any octet keeps it', a
   });
 });
 
+const many = (count: number): Uint8Array[] => Array.from({ length: count }, (_, i) => frame(1, `${i}`));
+
 t.test('a peer that we do not read is not silent', async (t) => {
-  const puppet = new Puppet('server', { settings: { pingInterval: 1_000, pingTimeout: 500 } });
+  const settings = { pingInterval: 1_000, pingTimeout: 500 };
+  const puppet = new Puppet('server', { settings });
   const { connection } = puppet.end;
-  connection.on('message', () => {});
+  let got = 0;
+  connection.on('message', () => void got++);
   connection.pause();
+  await puppet.say(...many(128));
+  t.ok(puppet.end.paused, 'enough waits');
   await puppet.network.advance(10_000);
-  t.equal(connection.state, 'open', 'paused by us');
+  t.equal(connection.state, 'open', 'held by us');
+  t.strictSame(said(puppet), Array(10).fill('9 '), 'but asked, each interval');
   connection.resume();
   await puppet.say(frame(10));
-  await puppet.network.advance(400);
+  t.equal(got, 128);
+  t.notOk(puppet.end.paused);
+  await puppet.network.advance(1_400);
   t.equal(connection.state, 'open');
-  await puppet.network.advance(2_000);
-  t.not(connection.state, 'open', 'and read again, it has to be heard again');
+  await puppet.network.advance(100);
+  t.equal(said(puppet).at(-1), '8 1011 keepalive timeout', 'and read again, it has to be heard again');
 
-  const busy = new Puppet('server', { settings: { pingInterval: 1_000, pingTimeout: 500 } });
+  const busy = new Puppet('server', { settings });
   let release = (): void => {};
   busy.end.connection.on('message', () => new Promise<void>((done) => (release = done)));
-  await busy.say(...Array.from({ length: 200 }, () => frame(1, 'x')));
+  await busy.say(...many(200));
   t.ok(busy.end.paused);
   await busy.network.advance(10_000);
   t.equal(busy.end.connection.state, 'open', 'held by a slow handler');
+  t.equal(said(busy).length, 10);
   release();
+});
+
+t.test('a peer that is read has to be heard, also while its messages wait', async (t) => {
+  const settings = { pingInterval: 1_000, pingTimeout: 500 };
+  for (const how of ['paused', 'no listener', 'a handler at work'] as const) {
+    const puppet = new Puppet('server', { settings });
+    const { connection } = puppet.end;
+    if (how === 'paused') connection.on('message', () => {}).pause();
+    if (how === 'a handler at work') connection.on('message', () => new Promise(() => {}));
+    await puppet.say(...many(127));
+    t.notOk(puppet.end.paused, how);
+    await puppet.network.advance(1_000);
+    t.strictSame(said(puppet), ['9 ']);
+    await puppet.network.advance(499);
+    await puppet.say(frame(10));
+    await puppet.network.advance(1_000);
+    t.equal(connection.state, 'open', 'its answer is heard');
+    await puppet.network.advance(500);
+    t.equal(said(puppet).at(-1), '8 1011 keepalive timeout');
+    connection.terminate();
+  }
 });
 
 t.test('a message does not grow old while we do not read it', async (t) => {
@@ -751,12 +792,158 @@ t.test('a message does not grow old while we do not read it', async (t) => {
   const { connection } = puppet.end;
   const got: unknown[] = [];
   connection.on('message', (data) => void got.push(data));
-  await puppet.say(frame(1, 'begun', { fin: false }));
   connection.pause();
+  await puppet.say(...many(128), frame(1, 'begun', { fin: false }));
   await puppet.network.advance(10_000);
+  t.equal(connection.state, 'open');
   connection.resume();
+  await puppet.network.settle();
+  t.equal(got.length, 128);
+  await puppet.network.advance(1_999);
   await puppet.say(frame(0, ' and ended'));
-  t.strictSame(got, ['begun and ended']);
+  t.equal(got.at(-1), 'begun and ended');
+
+  const read = new Puppet('server', { settings: { messageTimeout: 2_000 } });
+  read.end.connection.on('message', () => {});
+  read.end.connection.pause();
+  await read.say(frame(1, 'begun', { fin: false }));
+  await read.network.advance(1_999);
+  t.equal(read.end.connection.state, 'open');
+  await read.network.advance(1);
+  t.strictSame(said(read), ['8 1008 message took too long'], 'but it does while we only let it wait');
+});
+
+t.test('resumed, the rest is read when others have had their turn', async (t) => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  const got: unknown[] = [];
+  connection.on('message', (data) => void got.push(data));
+  connection.pause();
+  await puppet.say(...many(300));
+  t.ok(puppet.end.paused);
+  t.ok(puppet.end.link.machine.unread);
+  connection.resume();
+  t.ok(puppet.end.paused, 'not from inside the call');
+  t.strictSame(got, []);
+  await puppet.network.settle();
+  t.notOk(puppet.end.paused);
+  t.notOk(puppet.end.link.machine.unread);
+  t.strictSame(
+    got,
+    Array.from({ length: 300 }, (_, i) => `${i}`),
+  );
+});
+
+// ---- what waits for a consumer when the wire is gone
+
+t.test('at the end, messages that nobody took wait as long as a closing handshake may take', async (t) => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  await puppet.say(frame(1, 'a'), frame(1, 'b'));
+  let told: Outcome | undefined;
+  connection.on('close', (outcome) => {
+    told = outcome;
+  });
+  await puppet.leave();
+  t.equal(connection.state, 'closed');
+  await puppet.network.advance(4_999);
+  t.equal(told, undefined);
+  await puppet.network.advance(1);
+  t.match(told, { code: 1006, fault: 'WSD_SOCKET_ENDED' });
+  t.strictSame(await connection[Symbol.asyncIterator]().next(), { value: undefined, done: true });
+});
+
+t.test('at the end, a consumer that comes late gets what waits, and the close after it', async (t) => {
+  const late = new Puppet('server');
+  const log: unknown[] = [];
+  await late.say(frame(1, 'a'), frame(1, 'b'), close(1000));
+  await late.leave();
+  await late.network.advance(4_000);
+  late.end.connection.on('close', ({ code }) => void log.push(code)).on('message', (data) => void log.push(data));
+  t.strictSame(log, []);
+  await late.network.settle();
+  t.strictSame(log, ['a', 'b', 1000]);
+
+  const loop = new Puppet('server');
+  await loop.say(frame(1, 'a'), frame(1, 'b'));
+  await loop.leave();
+  await loop.network.advance(4_000);
+  const got: unknown[] = [];
+  for await (const message of loop.end.connection) got.push(message);
+  t.strictSame(got, ['a', 'b']);
+  t.match(await loop.end.connection.closed, { code: 1006 });
+});
+
+t.test('at the end, a consumer that goes on may finish, one that does not is given up', async (t) => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  const got: unknown[] = [];
+  let next = (): void => {};
+  connection.on('message', (data) => {
+    got.push(data);
+    return new Promise<void>((done) => (next = done));
+  });
+  let told: Outcome | undefined;
+  connection.on('close', (outcome) => {
+    told = outcome;
+  });
+  await puppet.say(...many(6), close(1000));
+  await puppet.leave();
+  for (let i = 0; i < 4; i++) {
+    await puppet.network.advance(4_000);
+    next();
+    await puppet.network.settle();
+  }
+  t.strictSame(got, ['0', '1', '2', '3', '4'], 'one each four seconds');
+  t.equal(told, undefined);
+  await puppet.network.advance(10_000);
+  t.match(told, { code: 1000, clean: true }, 'then it never came back');
+  next();
+  await puppet.network.settle();
+  t.equal(got.length, 5, 'and nothing is delivered after the close');
+});
+
+t.test('terminated, a connection is closed at once and delivers nothing more', async (t) => {
+  const inside = new Puppet('server');
+  const got: unknown[] = [];
+  inside.end.connection.on('message', (data) => {
+    got.push(data);
+    inside.end.connection.terminate();
+    t.equal(inside.end.connection.state, 'closed');
+    t.equal(inside.end.connection.send('late').status, 'closed');
+  });
+  await inside.say(...many(5));
+  t.strictSame(got, ['0'], 'from inside a handler');
+  t.match(await inside.end.connection.closed, { fault: 'WSD_TERMINATED' });
+  t.equal(inside.takeHeard().length, 0);
+
+  for (const count of [3, 300]) {
+    const waiting = new Puppet('server');
+    const { connection } = waiting.end;
+    let told = 0;
+    connection.on('message', () => void told++);
+    connection.pause();
+    await waiting.say(...many(count));
+    connection.terminate();
+    connection.resume();
+    t.equal(connection.state, 'closed');
+    await waiting.say(...many(3));
+    t.equal(told, 0, `${count} waited`);
+    t.match(await connection.closed, { code: 1006, fault: 'WSD_TERMINATED' }, 'and the end waits for nobody');
+  }
+
+  const loop = new Puppet('server');
+  const pending = loop.end.connection[Symbol.asyncIterator]().next();
+  loop.end.connection.terminate();
+  await loop.network.settle();
+  t.strictSame(await pending, { value: undefined, done: true });
+
+  const queued = slow();
+  const sent = queued.end.connection.send(Buffer.alloc(5000));
+  queued.end.connection.terminate();
+  await queued.network.settle();
+  t.equal(await sent, 'closed');
+  t.equal(queued.end.connection.bufferedAmount, 0);
 });
 
 t.test('an idle connection is closed with 1001', async (t) => {

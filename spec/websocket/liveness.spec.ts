@@ -49,6 +49,39 @@ t.test('a message has its time from the first frame to the last', async (t) => {
   t.equal(live.deadline(), Infinity, 'without intervals there is nothing to wait for');
 });
 
+t.test('while we do not read, silence is not judged, but pings go out', async (t) => {
+  const live = make({ pingInterval: 100, pingTimeout: 50 });
+  t.strictSame(
+    [1_099, 1_100, 1_101, 1_150, 1_199, 1_200, 5_000].map((now) => live.tick(now, true, true)),
+    [undefined, 'ping', undefined, undefined, undefined, 'ping', 'ping'],
+    'one each interval, so that a peer that is gone is found out by writing',
+  );
+  t.equal(live.deadline(), 5_100);
+  t.equal(live.tick(5_099, true, false), undefined, 'read again, it has a whole interval');
+  t.equal(live.tick(5_100, true, false), 'ping');
+  t.equal(live.tick(5_149, true, false), undefined);
+  t.equal(live.tick(5_150, true, false), 'WSD_PEER_SILENT');
+  const asked = make({ pingInterval: 100, pingTimeout: 50 });
+  t.equal(asked.tick(1_100, true, false), 'ping');
+  t.not(asked.tick(1_150, true, true), 'WSD_PEER_SILENT', 'the answer may lie unread');
+  t.not(asked.tick(1_151, true, false), 'WSD_PEER_SILENT', 'nor is it missed at once when we read on');
+  t.equal(make({}).tick(9e9, true, true), undefined, 'without an interval there are no pings');
+  t.equal(live.tick(9e9, false, true), undefined, 'nor on a connection that is closing');
+});
+
+t.test('while we do not read, a message does not grow old', async (t) => {
+  const live = make({ messageTimeout: 300 });
+  live.messageBegan(1_000);
+  t.equal(live.tick(1_300, true, true), undefined);
+  t.equal(live.deadline(), 1_600);
+  t.equal(live.tick(1_600, true, true), undefined);
+  t.equal(live.tick(1_899, true, false), undefined);
+  t.equal(live.tick(1_900, true, false), 'WSD_MESSAGE_AGE');
+  const idle = make({ messageTimeout: 300 });
+  t.equal(idle.tick(2_000, true, true), undefined);
+  t.equal(idle.deadline(), Infinity, 'and none begins by being held');
+});
+
 t.test('the closing deadline is set once and moved by nothing', async (t) => {
   const live = make({ closeTimeout: 1_000, pingInterval: 100, idleTimeout: 100 });
   live.messageBegan(1_000);

@@ -3,7 +3,7 @@ import t from 'tap';
 import { costCurve } from '../../fixtures/rig/exponent.js';
 import { decode, frameSize } from '../../fixtures/rig/wire.js';
 import { Budget } from '../../lib/websocket/budget.js';
-import { Outbox, room } from '../../lib/websocket/outbox.js';
+import { Outbox, PIECE_COST, room } from '../../lib/websocket/outbox.js';
 import { Puppet } from './pair.js';
 
 const put = (outbox: Outbox, text: string, droppable = true, key?: string): void => {
@@ -156,11 +156,157 @@ t.test('the oldest whole messages are dropped until the new one fits, control fr
   put(outbox, 'ping', false);
   put(outbox, 'bb');
   put(outbox, 'cc');
-  t.equal(outbox.dropOldest(2, 10), 1);
+  const all = 10 + 4 * PIECE_COST;
+  t.equal(outbox.dropOldest(2, all + 2), 0, 'what just fits costs nobody his place');
+  t.equal(outbox.dropOldest(2, all + 1), 1);
+  t.equal(outbox.weight, all - 2 - PIECE_COST);
+  t.equal(outbox.dropOldest(2, all - PIECE_COST), 0, 'what is gone costs nothing any more');
   t.equal(taken(outbox), 'pingbbcc');
   put(outbox, 'ping', false);
-  t.equal(outbox.dropOldest(100, 10), 0);
+  put(outbox, 'aa');
+  put(outbox, 'bb');
+  t.equal(outbox.dropOldest(100, 10), 2);
+  t.equal(outbox.weight, 4 + PIECE_COST);
   t.equal(taken(outbox), 'ping');
+  for (const word of ['a', 'b', 'c', 'd', 'e']) put(outbox, word, true, word);
+  t.equal(outbox.dropOldest(0, 2 * (1 + PIECE_COST)), 3);
+  put(outbox, 'D', true, 'd');
+  put(outbox, 'A', true, 'a');
+  t.equal(outbox.weight, 3 * (1 + PIECE_COST));
+  t.equal(taken(outbox), 'DeA', 'a key finds its message where the gaps were, and none that was dropped');
+});
+
+t.test('each piece that waits costs something beside its bytes, and only its bytes are told', async (t) => {
+  const outbox = new Outbox();
+  const cost = (): readonly [size: number, pieces: number] => {
+    const beside = outbox.weight - outbox.size;
+    return [outbox.size, beside / PIECE_COST];
+  };
+  t.strictSame(cost(), [0, 0]);
+  put(outbox, 'abc');
+  outbox.push(Buffer.from('de'), false);
+  outbox.share({ bytes: Buffer.from('f'), droppable: true, key: undefined });
+  t.strictSame(cost(), [6, 3]);
+  put(outbox, 'key', true, 'k');
+  put(outbox, 'other', true, 'k');
+  t.strictSame(cost(), [11, 4], 'a message in the place of another');
+  taken(outbox);
+  t.strictSame(cost(), [0, 0]);
+  outbox.begin();
+  put(outbox, 'gathered');
+  t.strictSame(cost(), [8, 0], 'what is gathered is no piece');
+  outbox.push(Buffer.from('!'), false);
+  t.strictSame(cost(), [9, 2], 'until something is queued behind it');
+  outbox.clear();
+  t.strictSame(cost(), [0, 0]);
+});
+
+t.test('pieces that are small together leave as one, larger ones as they are', async (t) => {
+  const most = 64 * 1024;
+  for (const [sizes, pieces] of [
+    [[1, 2, 3], 1],
+    [[most - 1, 1], 1],
+    [[most, 1], 2],
+    [[10, most, 10], 3],
+    [[0, 0], 1],
+  ] as const) {
+    const outbox = new Outbox();
+    sizes.forEach((size, i) => outbox.push(Buffer.alloc(size, 97 + i), true));
+    const want = sizes.map((size, i) => String.fromCharCode(97 + i).repeat(size)).join('');
+    t.strictSame(takenIn(outbox), [want, pieces], sizes.join(' and '));
+  }
+  const outbox = new Outbox();
+  for (const word of ['a', 'b', 'c', 'd']) put(outbox, word);
+  outbox.dropOldest(0, 3 * (1 + PIECE_COST));
+  t.strictSame(takenIn(outbox), ['bcd', 1], 'what was dropped leaves no trace');
+  outbox.push(Buffer.alloc(most, 'x'), false);
+  const [alone] = outbox.take(true);
+  t.equal(alone?.length, most, 'one piece alone is not copied');
+});
+
+t.test('the same messages for many are joined once for all of them', async (t) => {
+  const shared = ['one', 'two'].map((word) => ({ bytes: Buffer.from(word), droppable: true, key: undefined }));
+  const [first, second] = [new Outbox(), new Outbox()].map((outbox) => {
+    for (const piece of shared) outbox.share(piece);
+    return outbox.take(true);
+  });
+  t.strictSame(first?.map(String), [String(Buffer.from('onetwo'))]);
+  t.equal(first?.[0], second?.[0]);
+  const swapped = new Outbox();
+  for (const piece of [...shared].reverse()) swapped.share(piece);
+  t.equal(taken(swapped), 'twoone');
+  const more = new Outbox();
+  for (const piece of [...shared, ...shared]) more.share(piece);
+  t.equal(taken(more), 'onetwoonetwo');
+});
+
+t.test('while nothing leaves and nothing may be dropped, small frames lie together', async (t) => {
+  const outbox = new Outbox();
+  outbox.blocked = true;
+  const words = Array.from({ length: 5000 }, (_, i) => `message ${i};`);
+  for (const word of words) put(outbox, word);
+  const size = words.join('').length;
+  t.equal(outbox.size, size);
+  const beside = (outbox.weight - size) / PIECE_COST;
+  t.ok(beside <= Math.ceil(size / 16_000), `${beside} pieces for ${size} octets`);
+  t.equal(taken(outbox), words.join(''));
+  t.equal(outbox.weight, 0);
+
+  put(outbox, 'a');
+  put(outbox, 'b');
+  outbox.push(Buffer.from('-'), false);
+  put(outbox, 'c');
+  put(outbox, 'L'.repeat(4097));
+  put(outbox, 'd');
+  put(outbox, 'k', true, 'key');
+  put(outbox, 'K', true, 'key');
+  t.equal(outbox.weight - outbox.size, 6 * PIECE_COST);
+  t.equal(taken(outbox), `ab-c${'L'.repeat(4097)}dK`, 'in order, whatever lies between');
+
+  put(outbox, 'first');
+  const [kept] = outbox.take(true);
+  put(outbox, 'XXXXX');
+  t.equal(String(Buffer.from(kept as Uint8Array)), 'first', 'what has left is not written to again');
+  outbox.clear();
+
+  outbox.dropsNothing = false;
+  put(outbox, 'a');
+  put(outbox, 'b');
+  put(outbox, 'ping', false);
+  put(outbox, 'pong', false);
+  t.equal(outbox.weight - outbox.size, 3 * PIECE_COST, 'what may be dropped lies alone, control frames need not');
+  t.equal(outbox.dropOldest(0, 0), 2);
+  t.equal(taken(outbox), 'pingpong');
+});
+
+t.test('the rest of a frame whose front has left goes first, then the pong, then what waits', async (t) => {
+  const outbox = new Outbox();
+  const left: string[] = [];
+  outbox.wire = {
+    flush: () => {
+      left.push(taken(outbox));
+      outbox.blocked = true;
+    },
+  };
+  outbox.begin();
+  put(outbox, 'head:');
+  const body = Buffer.alloc(300_000, 'abcdefg');
+  outbox.append(body, undefined);
+  t.ok(left.length === 1 && left[0]?.startsWith('head:abc'));
+  const rest = 300_005 - (left[0]?.length ?? 0);
+  t.equal(outbox.size, rest, 'the rest waits in memory of its own');
+  body.fill('!');
+  put(outbox, 'behind');
+  outbox.pong(Buffer.from('pong1'));
+  outbox.pong(Buffer.from('pong2'));
+  t.equal(outbox.size, rest + 6 + 5);
+  t.equal(outbox.takeOne(), undefined, 'not the piece alone');
+  outbox.blocked = false;
+  outbox.begin();
+  t.notOk(outbox.gathering, 'nothing overtakes it');
+  const whole = left.join('') + taken(outbox);
+  t.equal(whole, `head:${'abcdefg'.repeat(50_000).slice(0, 300_000)}pong2behind`);
+  t.equal(outbox.size, 0);
 });
 
 /** Microseconds for one more message, with so many of them waiting. */
@@ -183,7 +329,7 @@ const atTheCap = async (waiting: readonly number[], send: (outbox: Outbox, i: nu
 t.test('a slow reader makes a send no dearer, however much waits for it', async (t) => {
   const waiting = [500, 2000, 8000, 32_000];
   const drop = await atTheCap(waiting, (outbox, i) => {
-    outbox.dropOldest(60, outbox.size);
+    outbox.dropOldest(60, outbox.weight);
     put(outbox, 'x'.repeat(60), true, `n${i}`);
   });
   t.ok(drop < 0.35, `dropping the oldest: waiting^${drop.toFixed(2)}`);
@@ -213,30 +359,62 @@ t.test('what all connections together have queued is counted, and never counted 
   put(a, 'y'.repeat(10), true, 'key');
   put(a, 'z'.repeat(30), true, 'key');
   put(b, 'x'.repeat(2000));
-  t.equal(budget.used, 3030);
-  t.ok(budget.exceeds(7000));
-  t.notOk(budget.exceeds(6970));
-  a.dropOldest(1, 50);
-  t.equal(budget.used, 2030);
+  t.equal(budget.used, 3030 + 3 * PIECE_COST);
+  const left = 10_000 - budget.used;
+  t.ok(budget.exceeds(left + 1));
+  t.notOk(budget.exceeds(left));
+  a.dropOldest(1, 31 + PIECE_COST);
+  t.equal(budget.used, 2030 + 2 * PIECE_COST);
   taken(a);
-  t.equal(budget.used, 2000);
+  t.equal(budget.used, 2000 + PIECE_COST);
   b.clear();
   t.equal(budget.used, 0);
   put(b, 'one');
   t.ok(b.takeOne());
   t.equal(budget.used, 0);
+  a.blocked = true;
+  for (let i = 0; i < 100; i++) put(a, '0123456789');
+  t.equal(budget.used, 1000 + PIECE_COST, 'what lies together is one piece');
+  a.push(Buffer.from('x'), false);
+  a.share({ bytes: Buffer.from('yy'), droppable: true, key: undefined });
+  a.pong(Buffer.from('pong'));
+  t.equal(budget.used, 1003 + 3 * PIECE_COST);
+  taken(a);
+  t.equal(budget.used, 0);
+  b.begin();
+  put(b, 'gathered');
+  b.push(Buffer.from('!'), false);
+  t.equal(budget.used, 9 + 2 * PIECE_COST);
+  b.clear();
+  t.equal(budget.used, 0);
+  for (let i = 0; i < 10; i++) put(b, 'abc', true, `k${i}`);
+  b.dropOldest(0, 4 * (3 + PIECE_COST));
+  t.equal(budget.used, 4 * (3 + PIECE_COST));
+  taken(b);
+  t.equal(budget.used, 0, 'also with gaps');
 });
 
 t.test('a connection over the budget of all is treated as over its own', async (t) => {
-  const puppet = new Puppet('server', { capacity: 100, settings: { policy: 'drop-newest' } });
-  const budget = new Budget(5_000);
-  puppet.end.link.machine.outbox.budget = budget;
-  puppet.reads = false;
-  puppet.end.connection.send(Buffer.alloc(200));
-  await puppet.network.settle();
-  const statuses = Array.from({ length: 8 }, () => puppet.end.connection.send(Buffer.alloc(1000)).status);
-  t.strictSame(
-    statuses.map((status) => status === 'dropped'),
-    [false, false, false, false, true, true, true, true],
-  );
+  const piece = 1004 + PIECE_COST;
+  for (const [limit, taken] of [
+    [3 * piece + 1000 + PIECE_COST, 4],
+    [3 * piece + 1000 + PIECE_COST - 1, 3],
+  ] as const) {
+    const puppet = new Puppet('server', { capacity: 100, settings: { policy: 'drop-newest' } });
+    const budget = new Budget(limit);
+    puppet.end.link.machine.outbox.budget = budget;
+    puppet.reads = false;
+    puppet.end.connection.send(Buffer.alloc(200));
+    await puppet.network.settle();
+    const statuses = Array.from({ length: 8 }, () => puppet.end.connection.send(Buffer.alloc(1000)).status);
+    t.strictSame(
+      statuses.map((status) => status !== 'dropped'),
+      Array.from({ length: 8 }, (_, i) => i < taken),
+      `${limit} for all`,
+    );
+    t.equal(budget.used, taken * piece);
+    puppet.reads = true;
+    await puppet.network.settle();
+    t.equal(budget.used, 0);
+  }
 });

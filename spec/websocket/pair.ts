@@ -153,7 +153,8 @@ export class End implements Wire, Far {
   }
 
   wake(): void {
-    if (this.#awake || this.#gone) return;
+    // Also when the wire is gone: a consumer that comes late gets what waits.
+    if (this.#awake) return;
     this.#awake = true;
     this.#network.schedule(() => {
       this.#awake = false;

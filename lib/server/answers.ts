@@ -13,11 +13,11 @@ export interface PlainRequest {
   readonly remoteAddress: string;
   readonly secure: boolean;
   /** Answers and ends the connection. */
-  respond(response: {
+  readonly respond: (response: {
     readonly status: number;
     readonly headers?: Readonly<Record<string, string>>;
     readonly body?: string | Uint8Array;
-  }): void;
+  }) => void;
 }
 
 /** The answer to a fault; clients that should come back are told when. */

@@ -85,9 +85,13 @@ export const judgeRequest = (head: RequestHead): UpgradeRequest | PlainRequestHe
   if ('kind' in target) return target;
   const { path, query } = target;
 
-  if (upgrades.length === 0) return { kind: 'plain', head, path, query, host };
   // Items 3 and 4: both are lists, may stand on several lines, and compare without case.
-  if (!hasToken(upgrades, 'websocket')) return fault('WSD_UPGRADE_UPGRADE');
+  if (!hasToken(upgrades, 'websocket')) {
+    // RFC 9110 section 7.8: an upgrade to something else (curl offers h2c) may be ignored; what tries to be a handshake is told.
+    const handshake = fields.has('sec-websocket-key') || fields.has('sec-websocket-version');
+    if (handshake && upgrades.length > 0) return fault('WSD_UPGRADE_UPGRADE');
+    return { kind: 'plain', head, path, query, host };
+  }
   if (!hasToken(fields.all('connection'), 'upgrade')) return fault('WSD_UPGRADE_CONNECTION');
 
   // Item 6 and section 4.4. Before the key: other versions had other keys, and must be told which version to speak.

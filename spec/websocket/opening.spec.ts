@@ -181,6 +181,11 @@ t.test('the method decides first, then what is ambiguous, then the handshake', a
   const cases: readonly (readonly [name: string, head: RequestHead, expected: string])[] = [
     ['a plain GET', request(plain), 'plain'],
     ['a plain HEAD', request(plain, 'HEAD'), 'plain'],
+    [
+      'a plain GET that could do with h2c as well',
+      request({ Upgrade: ['h2c'], 'Sec-WebSocket-Key': [], 'Sec-WebSocket-Version': [] }),
+      'plain',
+    ],
     ['a HEAD that asks for an upgrade', request({}, 'HEAD'), 'WSD_HTTP_METHOD'],
     ['a POST', request({ 'Content-Length': ['3'], Host: [] }, 'POST'), 'WSD_HTTP_METHOD'],
     ['a plain POST', request(plain, 'POST'), 'WSD_HTTP_METHOD'],

@@ -29,8 +29,8 @@ const findSuite = ():
   | undefined => {
   if (works('wstest', ['--help'])) return { command: 'wstest', args: [], folder: WORK };
   if (works('docker', ['image', 'inspect', IMAGE]) || works('docker', ['pull', IMAGE])) {
-    const args = ['run', '--rm', '--init', '--network', 'host', '-v', `${WORK}:/work`, IMAGE, 'wstest'];
-    return { command: 'docker', args, folder: '/work/' };
+    const args = ['run', '--rm', '--init', '--network', 'host', '-v', `${WORK}:/suite`, IMAGE, 'wstest'];
+    return { command: 'docker', args, folder: '/suite/' };
   }
   return undefined;
 };

@@ -211,7 +211,7 @@ t.test('pieces that are small together leave as one, larger ones as they are', a
     [[0, 0], 1],
   ] as const) {
     const outbox = new Outbox();
-    sizes.forEach((size, i) => outbox.push(Buffer.alloc(size, 97 + i), true));
+    for (const [i, size] of sizes.entries()) outbox.push(Buffer.alloc(size, 97 + i), true);
     const want = sizes.map((size, i) => String.fromCharCode(97 + i).repeat(size)).join('');
     t.strictSame(takenIn(outbox), [want, pieces], sizes.join(' and '));
   }

@@ -80,14 +80,14 @@ export class Driver implements Wire, Timed, Receiver {
 
   wake(plain = false): void {
     if (!plain) this.#plain = false;
-    if (this.#awake || this.#gone) return;
+    if (this.#awake) return;
     this.#awake = true;
     if (woken.push(this) === 1) process.nextTick(flushWoken);
   }
 
   later(): void {
     this.#plain = false;
-    if (this.#awake || this.#gone) return;
+    if (this.#awake) return;
     this.#awake = true;
     setImmediate(workLater, this);
   }

@@ -207,7 +207,8 @@ export class Link implements Sink, InboxPort {
   }
 
   terminate(): void {
-    if (this.#over || this.#cut) return;
+    if (this.#over) return this.inbox.discard();
+    if (this.#cut) return;
     this.#fault ??= 'WSD_TERMINATED';
     this.#cut = true;
     this.machine.end();
@@ -273,8 +274,8 @@ export class Link implements Sink, InboxPort {
   }
 
   release(): void {
-    if (this.#over || this.#cut) return;
-    this.#releasing = true;
+    if (this.#cut) return;
+    this.#releasing = !this.#over;
     this.wire.later();
   }
 

@@ -152,7 +152,10 @@ export class Outbox {
     // Where its front has left already, nothing may come in between, not even a pong.
     this.#endGather();
     if (this.#pieces.length > 0) this.push(rest, false);
-    else this.#tail = rest;
+    else {
+      this.#tail = rest;
+      if (this.budget !== undefined) this.budget.used += rest.length;
+    }
   }
 
   /** Goes out before everything else and counts as nothing queued: the answer that opens the connection. */
@@ -229,7 +232,7 @@ export class Outbox {
     }
     if (this.#tail !== undefined) {
       out.push(this.#tail);
-      this.#tail = undefined;
+      this.#dropTail();
     }
     if (this.#pong !== undefined) {
       out.push(this.#pong);
@@ -262,9 +265,14 @@ export class Outbox {
   clear(): void {
     takeGather(this, false);
     this.#clearPieces();
-    this.#tail = undefined;
+    this.#dropTail();
     this.#pong = undefined;
     this.#preface = undefined;
+  }
+
+  #dropTail(): void {
+    if (this.budget !== undefined) this.budget.used -= this.#tail?.length ?? 0;
+    this.#tail = undefined;
   }
 
   #clearPieces(): void {

@@ -220,7 +220,8 @@ export class Outgoing {
   /** The cap is reached: what the policy does about it. True when the message may be queued after all. */
   #makeRoom(size: number): boolean {
     const { policy, maxBuffered } = this.#settings;
-    if (policy === 'drop-oldest') {
+    // What can never fit is no reason to drop others.
+    if (policy === 'drop-oldest' && size + this.#wire.pending <= maxBuffered) {
       this.dropped += this.#machine.outbox.dropOldest(size + this.#wire.pending, maxBuffered);
       if (!this.#isTooMuch(this.buffered, size)) return true;
     }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir } from 'node:fs/promises';
+import { copyFile, mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -110,8 +110,10 @@ t.test('usage errors, failures and help have their exit codes', async (t) => {
 t.test('without a build it says how to make one', async (t) => {
   const dir = t.testdir({ 'package.json': '{"type":"module"}' });
   await mkdir(join(dir, 'bin'));
-  await cp(BIN, join(dir, 'bin', 'wsd'));
-  t.match(await start(t, ['--help'], join(dir, 'bin', 'wsd')).ended, {
+  // The file itself, not the link that names it.
+  const copy = join(dir, 'bin', 'wsd.js');
+  await copyFile(await realpath(BIN), copy);
+  t.match(await start(t, ['--help'], copy).ended, {
     code: 1,
     out: '',
     err: /^wsd is not built: run `make build` in its folder first\n$/,

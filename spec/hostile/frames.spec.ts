@@ -401,7 +401,7 @@ t.test('41: bad UTF-8 is told as soon as it is certain, while the frame is still
 );
 
 t.test('42: a text longer than any string is refused by its header', (test) =>
-  onStage(test, { options: { maxMessage: 2 ** 31 } }, async (stage) => {
+  onStage(test, { options: { maxMessage: 2 ** 31 - 1 } }, async (stage) => {
     const wire = await stage.upgrade();
     wire.write(bigLength(0x81, 0x1fffffe9n));
     await closedWith(test, wire, 'WSD_MESSAGE_SIZE');

@@ -338,3 +338,44 @@ t.test('a client that leaves at each octet of its first frames leaves nothing be
     for (const wire of wires) wire.destroy();
   }
 });
+
+for (const late of ['listener', 'resume'] as const) {
+  t.test(`a consumer that comes back after the socket is gone gets what waits: ${late}`, async (t) => {
+    const { port, opened } = await rig(t);
+    const wire = await bounded(upgrade(port), '101');
+    const connection = await opened;
+    wire.write(Buffer.concat([text('a'), text('b'), encode({ opcode: 8, payload: Buffer.from([3, 232]) })]));
+    const got: unknown[] = [];
+    if (late === 'resume') {
+      connection.on('message', (data) => {
+        got.push(data);
+        return wait(50);
+      });
+    }
+    wire.end();
+    const until = performance.now() + 3_000;
+    while (connection.state !== 'closed' && performance.now() < until) await wait(5);
+    if (late === 'resume') {
+      connection.pause();
+      await wait(100);
+      connection.resume();
+    } else connection.on('message', (data) => void got.push(data));
+    await bounded(connection.closed, 'close', 1_000).catch(() => t.fail('it waits in vain'));
+    t.strictSame(got, ['a', 'b']);
+    wire.destroy();
+  });
+}
+
+t.test('server.close cuts at its deadline also who is gone and has messages waiting', async (t) => {
+  const server = createServer();
+  const { port } = await server.listen();
+  const wire = await bounded(upgrade(port as number), '101');
+  wire.write(text('nobody listens'));
+  wire.end();
+  const until = performance.now() + 3_000;
+  while ([...server.connections][0]?.state !== 'closed' && performance.now() < until) await wait(5);
+  const began = performance.now();
+  t.strictSame(await bounded(server.close({ drain: 50 }), 'the end', 8_000), { clean: 0, cut: 1 });
+  t.ok(performance.now() - began < 1_000, `${(performance.now() - began).toFixed(0)} ms`);
+  wire.destroy();
+});

@@ -999,3 +999,26 @@ t.test('a quiet connection trades its compressor for its window, and goes on wit
   }
   t.strictSame(got, [text, text, text]);
 });
+
+t.test('terminated after the wire is gone, what waits is given up at once', async (t) => {
+  const puppet = new Puppet('server');
+  await puppet.say(frame(1, 'nobody listens'));
+  await puppet.leave();
+  let told = false;
+  puppet.end.connection.on('close', () => {
+    told = true;
+  });
+  puppet.end.connection.terminate();
+  await puppet.network.settle();
+  t.ok(told);
+});
+
+t.test('under drop-oldest a message that can never fit costs no other its place', async (t) => {
+  const puppet = slow({ settings: { policy: 'drop-oldest' } });
+  const { connection } = puppet.end;
+  connection.send(Buffer.alloc(1500));
+  await puppet.network.settle();
+  for (let i = 0; i < 5; i++) connection.send(Buffer.alloc(996));
+  t.equal(connection.send(Buffer.alloc(20_000)).status, 'dropped');
+  t.equal(connection.dropped, 1);
+});

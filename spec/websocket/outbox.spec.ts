@@ -418,3 +418,20 @@ t.test('a connection over the budget of all is treated as over its own', async (
     t.equal(budget.used, 0);
   }
 });
+
+t.test('the rest of a frame whose front has left is counted in the budget of all', async (t) => {
+  const outbox = new Outbox();
+  outbox.budget = new Budget(1 << 30);
+  outbox.wire = {
+    flush: () => {
+      taken(outbox);
+      outbox.blocked = true;
+    },
+  };
+  outbox.begin();
+  put(outbox, 'head:');
+  outbox.append(Buffer.alloc(10_000_000), undefined);
+  t.ok(outbox.budget.used >= outbox.size, `${outbox.budget.used} of ${outbox.size}`);
+  outbox.clear();
+  t.equal(outbox.budget.used, 0);
+});

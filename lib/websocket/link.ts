@@ -48,6 +48,7 @@ export class Link implements Sink, InboxPort {
   #listener: Listener | undefined;
   #releasing = false;
   #held = false;
+  #full = false; // the inbox takes nothing
   #cut = false;
   #pings: Pings | undefined;
   #initiator: Outcome['initiator'] = 'none';
@@ -93,6 +94,7 @@ export class Link implements Sink, InboxPort {
     this.inbox.pump();
     if (!this.#releasing) return;
     this.#releasing = false;
+    if (this.#full) return;
     this.#held = false;
     this.outgoing.reading = true;
     this.machine.outbox.begin();
@@ -239,6 +241,13 @@ export class Link implements Sink, InboxPort {
     this.#listener?.ponged(payload);
   }
 
+  tired(): void {
+    if (this.#cut || this.#over) return;
+    this.#stop();
+    this.#releasing = true;
+    this.wire.later();
+  }
+
   closing(body: CloseBody): void {
     if (this.#initiator === 'none') this.#initiator = 'remote';
     this.#theirs = body;
@@ -268,13 +277,13 @@ export class Link implements Sink, InboxPort {
 
   hold(): void {
     if (this.machine.state !== 'open') return;
-    this.#held = true;
-    this.machine.hold();
-    this.wire.pause();
+    this.#full = true;
+    this.#stop();
   }
 
   release(): void {
     if (this.#cut) return;
+    this.#full = false;
     this.#releasing = !this.#over;
     this.wire.later();
   }
@@ -286,6 +295,12 @@ export class Link implements Sink, InboxPort {
   }
 
   // ---- inside
+
+  #stop(): void {
+    this.#held = true;
+    this.machine.hold();
+    this.wire.pause();
+  }
 
   #settleAll(): void {
     this.#pings?.end(new WsdError(this.#fault ?? 'WSD_SOCKET_ENDED'));

@@ -26,6 +26,8 @@ export interface Sink {
   message(bytes: Buffer, start: number, end: number, kind: Kind, owned: boolean): void;
   pinged(payload: Uint8Array): void;
   ponged(payload: Uint8Array): void;
+  /** Much was inflated in one go: others should have their turn before this goes on. */
+  tired?(): void;
   /** The peer's Close frame. */
   closing(body: CloseBody): void;
   /** The peer broke a rule or a limit; the Close frame that says so is already in the outbox. */
@@ -40,6 +42,8 @@ export type State = 'open' | 'closing' | 'closed' | 'failed';
 
 /** No string can be longer in the engine; a text above it is too big before it is decoded. */
 const LONGEST_STRING = 0x1fffffe8;
+/** What takes about 5 ms to inflate: a chunk of a few KiB can ask for a second's work. */
+const MUCH = 4 * 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 export class Machine {
@@ -52,6 +56,7 @@ export class Machine {
   readonly #codec: Codec | undefined;
   #state: State = 'open';
   #held = false;
+  #inflated = 0; // since the chunk began
   #rest: Buffer = NOTHING; // bytes that wait for more: the start of a frame header, or all that came while held
   #opcode = 0; // of the message under way; 0 when there is none
   #compressed = false;
@@ -166,6 +171,7 @@ export class Machine {
   /** `own`: the bytes are ours to keep, not the driver's. */
   #read(bytes: Buffer, own: boolean, now: number): void {
     const end = bytes.length;
+    this.#inflated = 0;
     const masked = this.role === 'server';
     let at = 0;
     while (at < end && !this.#held && (this.#state === 'open' || this.#state === 'closing')) {
@@ -294,6 +300,9 @@ export class Machine {
     const given = !compressed && !this.#settings.lend && !(text && this.#settings.text === 'string');
     this.#sink.message(bytes, 0, bytes.length, text ? KIND.text : KIND.binary, given);
     if (!given) Assembly.recycle(taken);
+    if (!compressed) return;
+    this.#inflated += bytes.length;
+    if (this.#inflated > MUCH) this.#sink.tired?.();
   }
 
   #readControl(opcode: number, payload: Buffer, now: number): void {

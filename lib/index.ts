@@ -8,6 +8,7 @@ export { closeName } from './frame/close.js';
 export { explainFrames } from './frame/explain.js';
 export type * from './frame/explained.js';
 export { Fields } from './http/head.js';
+export type { LoopDelay } from './net/loop-delay.js';
 export type {
   Admit,
   Authorize,

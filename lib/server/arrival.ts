@@ -31,7 +31,7 @@ export interface Host {
   refused(code: FaultCode, status: number, address: string, detail: string | undefined, path: string | undefined): void;
   opened(socket: Socket, opening: Opened): void;
   /** The arrival is over, one way or the other. */
-  left(arrival: Arrival): void;
+  left(arrival: Arrival, unanswered: boolean): void;
 }
 
 /** Everything that was settled, and the bytes that came early. */
@@ -132,10 +132,11 @@ export class Arrival implements Timed, Receiver {
 
   readonly #onClose = (): void => {
     disarm(this);
+    const unanswered = this.#stage !== 'answered';
     this.#stage = 'answered';
     this.#asked?.abort(new Error('the client left'));
     this.#seat.leave();
-    this.#host.left(this);
+    this.#host.left(this, unanswered);
   };
 
   read(chunk: Uint8Array): void {
@@ -236,7 +237,7 @@ export class Arrival implements Timed, Receiver {
     }
     this.#stage = 'answered';
     this.#release();
-    this.#host.left(this);
+    this.#host.left(this, false);
     this.#seat.settle();
     const head = this.#early.length === 0 ? NOTHING : Buffer.concat(this.#early);
     this.#host.opened(this.#socket, {

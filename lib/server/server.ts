@@ -11,6 +11,7 @@ import { writeClose } from '../frame/close.js';
 import { Fields } from '../http/head.js';
 import { now } from '../net/clock.js';
 import { Driver } from '../net/driver.js';
+import { type LoopDelay, loopDelay } from '../net/loop-delay.js';
 import type { ServerOptions } from '../option-types.js';
 import { resolveServer } from '../options.js';
 import { Budget } from '../websocket/budget.js';
@@ -184,6 +185,11 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     return this.#tally.read();
   }
 
+  /** How late the event loop was, in ms, since this was last asked; all 0 the first time, which starts the measurement. */
+  loopDelay(): LoopDelay {
+    return loopDelay();
+  }
+
   // ---- inside
 
   #accept(): Accept {
@@ -240,7 +246,10 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
         this.#emit('refused', { code, status, remoteAddress, path, detail });
       },
       opened: (socket, opened) => this.#open(socket, opened),
-      left: (arrival) => this.#arrivals.delete(arrival),
+      left: (arrival, unanswered) => {
+        this.#arrivals.delete(arrival);
+        if (unanswered) this.#tally.count('left');
+      },
     };
   }
 

@@ -507,6 +507,7 @@ t.test('counters and counts tell what happened and what there is', async (t) => 
   t.ok(await isEmpty(server));
   t.equal(server.connections.size, 0);
   t.same(server.counters(), {
+    left: 1,
     accepted: 5,
     'closed:1000': 1,
     'closed:1002': 1,
@@ -564,3 +565,33 @@ t.test('a reason that cannot even be shown is a reason like others', async (t) =
     wire.destroy();
   }
 });
+
+t.test(
+  'a handler that blocks shows in the loop delay, and a client that leaves unanswered in the counters',
+  async (t) => {
+    const { server, port } = await open(t, {}, (connection) => {
+      connection.on('message', () => {
+        const until = performance.now() + 120;
+        while (performance.now() < until);
+        connection.send('done');
+      });
+    });
+    t.same(server.loopDelay(), { mean: 0, p99: 0, max: 0 }, 'the first question starts the measurement');
+    // The measurement has a grain: it needs a turn or two of its timer before and after what it is to see.
+    const tick = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 60));
+    await tick();
+    const wire = await upgrade(port);
+    wire.sendFrame({ opcode: 1, payload: 'block' });
+    await wire.readFrame();
+    await tick();
+    const late = server.loopDelay().max;
+    t.ok(late > 60, `${late.toFixed(0)} ms late`);
+    wire.destroy();
+
+    const half = await connect(port);
+    half.write('GET / HTTP/1.1\r\n');
+    await until(() => server.counts().halfOpen === 1);
+    half.reset();
+    t.ok(await until(() => server.counters()['left'] === 1), 'it left before it had an answer');
+  },
+);

@@ -3,11 +3,21 @@
 export { connect } from './client/connect.js';
 export type { CloseEvent, CloseEventInit } from './client/events.js';
 export { type BinaryType, WebSocket, type WebSocketEventMap, type WebSocketOptions } from './client/standard.js';
+export type { CertificateSource } from './crypto/certificate.js';
+export type { CertificateInfo } from './crypto/identity.js';
+export {
+  type CertificateIssuer,
+  type CertificateOptions,
+  type KeyType,
+  type MadeCertificate,
+  makeCertificate,
+} from './crypto/make-certificate.js';
 export { FAULTS, type Fault, type FaultCode, WsdError } from './fault.js';
 export { closeName } from './frame/close.js';
 export { explainFrames } from './frame/explain.js';
 export type * from './frame/explained.js';
 export { Fields } from './http/head.js';
+export { explainPacket, explainPackets } from './link/explain-packets.js';
 export type { LoopDelay } from './net/loop-delay.js';
 export type {
   Admit,
@@ -23,6 +33,8 @@ export type {
   ServerOptions,
 } from './option-types.js';
 export { describeOptions } from './options.js';
+export type { PacketCode } from './packet/codes.js';
+export type * from './packet/explained.js';
 export type { PlainRequest } from './server/answers.js';
 export type { CloseCounts, CloseOptions } from './server/drain.js';
 export type { Listening, ListenOptions } from './server/listen.js';

@@ -1,6 +1,6 @@
 // Explained frames → lines for a person: the drawing with what it means below it, or one line a frame, and a last line that sums up.
 import type { ExplainedFrame, ExplainedMessage, Explanation } from '../index.js';
-import { drawFrame } from './draw.js';
+import { drawFrame } from './draw-frame.js';
 import type { Head } from './http-head.js';
 import type { Style } from './style.js';
 import { count, escapeControl, hexDump, hexOf, quote } from './terminal.js';

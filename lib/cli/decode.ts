@@ -1,12 +1,13 @@
-// `wsd decode`: captured bytes → frames a person can read. Hexadecimal or raw, from the words of the command, a file or stdin. The
+// `wsd decode`: captured bytes → frames or packets a person can read. Hexadecimal or raw, from the words of the command, a file or stdin. The
 // HTTP head of the opening handshake is recognised and skipped. What is wrong is named by code and section; exit code 1 says so.
 import { addAbortSignal, type Readable } from 'node:stream';
 import { type Explanation, explainFrames, type Fault } from '../index.js';
 import { type Command, CommandError, EXIT, type Io, signalExit, UsageError } from './command.js';
 import { jsonEnd, jsonFrame, jsonHead } from './decode-json.js';
+import { decodePackets } from './decode-packets.js';
 import { countFaults, reportFrame, reportHead, reportShort, reportSummary } from './decode-report.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
-import { type Head, readHead } from './http-head.js';
+import { type Head, readHead, takeHeads } from './http-head.js';
 import { Inflater } from './inflate.js';
 import { readFileOrSay } from './read-file.js';
 import { readHex } from './read-hex.js';
@@ -17,12 +18,23 @@ const FLAGS: readonly Flag[] = [
   { name: 'hex', help: 'the input is hexadecimal text or a dump of xxd, hexdump -C, od or tcpdump -X' },
   { name: 'raw', help: 'the input is the bytes themselves (without --hex and --raw it is told from the input)' },
   { name: 'from', value: 'SIDE', help: 'client or server: who sent the bytes; checks the masking rule' },
+  { name: 'layer', value: 'LAYER', help: 'frame or packet: what to show (default frame)' },
+  {
+    name: 'frames',
+    negatable: true,
+    help: 'packets: the input is WebSocket frames around them; told from its first octet',
+  },
+  {
+    name: 'key-file',
+    value: 'PATH',
+    help: 'packets: opens sealed ones with the keys in this file: lines such as "c2s key 00…" and "c2s iv 00…", or JSON',
+  },
   {
     name: 'deflate',
     negatable: true,
     help: 'permessage-deflate was agreed: allow RSV1 and inflate; told from the handshake if it is there',
   },
-  { name: 'short', help: 'one line per frame, no drawing' },
+  { name: 'short', help: 'one line per frame or packet, no drawing' },
   { name: 'bytes', value: 'N', help: 'how much of each payload to show (default 128)' },
   { name: 'json', help: 'one JSON object per line' },
   { name: 'quiet', short: 'q', help: 'print nothing, only set the exit code' },
@@ -32,7 +44,8 @@ const USAGE = 'wsd decode [HEX… | --file PATH | -] [options]';
 
 const HELP = `usage: ${USAGE}
 
-Draws WebSocket frames field by field (RFC 6455 section 5.2) and says what is wrong with them.
+Draws WebSocket frames field by field (RFC 6455 section 5.2) and says what is wrong with them. With --layer packet it draws
+the packets inside binary messages, or by themselves: one a line in hexadecimal, or a single one as it is.
 
 ${writeFlags(FLAGS)}
 
@@ -41,8 +54,10 @@ examples:
   wsd decode --file capture.bin --from client
   xxd capture.bin | wsd decode --short
   printf '\\x88\\x02\\x03\\xe8' | wsd decode
+  wsd decode --layer packet 00401234 4f84 68656c6c6f
+  wsd decode --layer packet --file capture.bin --key-file keys.txt
 
-exit code: 0 all frames are whole and correct, 1 there are faults or a cut frame, 2 usage
+exit code: 0 everything is whole and correct, 1 there are faults or something is cut, 2 usage
 `;
 
 /** Everything of stdin is held in memory; a capture longer than this is a case for other tools. */
@@ -78,11 +93,13 @@ const readInput = async (flags: Flags, io: Io): Promise<{ bytes: Uint8Array; wor
   return { bytes: await readFileOrSay(file), words: false };
 };
 
+const isPlainText = (bytes: Uint8Array): boolean =>
+  bytes.every((octet) => (octet >= 0x20 && octet < 0x7f) || octet === 9 || octet === 10 || octet === 13);
+
 /** Text that reads as hexadecimal is hexadecimal: nearly every frame begins with an octet that no text has. */
 const decodeInput = (bytes: Uint8Array, words: boolean, flags: Flags): Uint8Array => {
-  if (flags.has('hex') && flags.has('raw')) throw new UsageError('--hex and --raw exclude each other');
   if (flags.has('raw') && !words) return bytes;
-  const isText = bytes.every((octet) => (octet >= 0x20 && octet < 0x7f) || octet === 9 || octet === 10 || octet === 13);
+  const isText = isPlainText(bytes);
   const octets = isText ? readHex(Buffer.from(bytes).toString('latin1')) : undefined;
   if (octets !== undefined) return octets;
   if (words || flags.has('hex'))
@@ -93,29 +110,24 @@ const decodeInput = (bytes: Uint8Array, words: boolean, flags: Flags): Uint8Arra
   return bytes;
 };
 
-/** The heads of the handshake: a capture may hold the request, the answer, or both one after the other. */
-const takeHeads = (bytes: Uint8Array): { heads: Head[]; at: number } => {
-  const heads: Head[] = [];
-  let at = 0;
-  for (;;) {
-    const head = readHead(bytes.subarray(at));
-    if (head === undefined) return { heads, at };
-    heads.push(head);
-    at += head.size;
-    if (!head.complete) return { heads, at };
-  }
-};
-
 const run = async (args: readonly string[], io: Io): Promise<number> => {
   const flags = parseFlags(FLAGS, args);
   const limit = flags.bytes('bytes') ?? 128;
   const from = flags.oneOf('from', ['client', 'server']);
+  const layer = flags.oneOf('layer', ['frame', 'packet']) ?? 'frame';
+  const stray = layer === 'packet' ? undefined : ['key-file', 'frames'].find((name) => flags.has(name));
+  if (stray !== undefined) throw new UsageError(`--${stray} goes with --layer packet`);
+  if (flags.has('hex') && flags.has('raw')) throw new UsageError('--hex and --raw exclude each other');
   let input: { bytes: Uint8Array; words: boolean };
   try {
     input = await readInput(flags, io);
   } catch (error) {
     if (io.signal.aborted) return signalExit(io.signal);
     throw error;
+  }
+  if (layer === 'packet') {
+    if (input.bytes.length === 0) throw new UsageError('there are no packets to decode');
+    return decodePackets(input.bytes, input.words || isPlainText(input.bytes), flags, limit, io);
   }
   const bytes = decodeInput(input.bytes, input.words, flags);
   if (bytes.length === 0) throw new UsageError('there are no bytes to decode');
@@ -156,7 +168,7 @@ const write = (explained: Explanation, heads: readonly Head[], flags: Flags, lim
 
 export const decode: Command = {
   name: 'decode',
-  summary: 'draw captured frames field by field and name what is wrong',
+  summary: 'draw captured frames or packets field by field and name what is wrong',
   usage: USAGE,
   help: HELP,
   flags: longFlags(FLAGS),

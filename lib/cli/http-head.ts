@@ -51,3 +51,16 @@ export const readHead = (bytes: Uint8Array): Head | undefined => {
     ...(Number.isNaN(status) ? {} : { status }),
   };
 };
+
+/** The heads of the handshake: a capture may hold the request, the answer, or both one after the other. */
+export const takeHeads = (bytes: Uint8Array): { heads: Head[]; at: number } => {
+  const heads: Head[] = [];
+  let at = 0;
+  for (;;) {
+    const head = readHead(bytes.subarray(at));
+    if (head === undefined) return { heads, at };
+    heads.push(head);
+    at += head.size;
+    if (!head.complete) return { heads, at };
+  }
+};

@@ -6,6 +6,7 @@ import { conform } from './conform.js';
 import { connect } from './connect.js';
 import { decode } from './decode.js';
 import { createHelp, findCommand, writeOverview } from './help.js';
+import { keygen } from './keygen.js';
 import { serve } from './serve.js';
 import { styleFor } from './style.js';
 import { escapeControl } from './terminal.js';
@@ -17,6 +18,7 @@ const COMMANDS: readonly Command[] = [
   connect,
   decode,
   conform,
+  keygen,
   completion(commands),
   createHelp(commands, version),
 ];

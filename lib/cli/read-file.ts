@@ -1,4 +1,4 @@
-// A file the user named → its bytes, or one sentence about why not.
+// A file the user named → its bytes, or one sentence about why not: for files that are written, too.
 import { readFile } from 'node:fs/promises';
 import { CommandError } from './command.js';
 
@@ -15,9 +15,13 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EISDIR: 'it is a folder',
   ENOTDIR: 'a part of the path is not a folder',
+  EEXIST: 'it is there already',
+  ENAMETOOLONG: 'the name is too long',
+  EROFS: 'the disk is read-only',
+  ENOSPC: 'the disk is full',
 };
 
-const reasonOf = (error: unknown): string => {
+export const reasonOf = (error: unknown): string => {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   return REASONS[code] ?? (code === '' ? String(error) : code);
 };

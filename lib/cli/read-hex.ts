@@ -47,3 +47,12 @@ const readPlain = (text: string): number[] | undefined => {
   }
   return octets;
 };
+
+/** One line of plain hexadecimal, where a number at its beginning is never an offset; undefined for anything else. */
+export const readHexLine = (line: string): Uint8Array | undefined => {
+  const octets = readPlain(line);
+  return octets === undefined ? undefined : Uint8Array.from(octets);
+};
+
+/** Whether a first line is that of a dump: an offset of nothing but zeros, set apart as no octets would be. */
+export const isDump = (line: string): boolean => /^\s*(?:(?:0x)?0{4,16}:|0{7}\s|0{8}\s{2,})/i.test(line);

@@ -243,7 +243,7 @@ t.test('help, version and mistakes', async (t) => {
   };
   const overview = await run('--help');
   t.match(overview, { code: 0, err: '' });
-  const names = ['serve', 'connect', 'decode', 'conform', 'completion', 'help'];
+  const names = ['serve', 'connect', 'decode', 'conform', 'keygen', 'completion', 'help'];
   for (const name of names) {
     t.match(overview.out, new RegExp(`^ {2}${name} `, 'm'));
     const byHelp = await run('help', name);
@@ -274,7 +274,7 @@ t.test('completion scripts name every command and flag', async (t) => {
   for (const shell of ['bash', 'zsh', 'fish']) {
     const io = fakeIo({ stdin: '' });
     t.equal(await main(['completion', shell], io), 0);
-    for (const word of ['serve', 'connect', 'decode', 'conform', 'max-message', 'no-deflate'])
+    for (const word of ['serve', 'connect', 'decode', 'conform', 'keygen', 'max-message', 'no-deflate', 'make-ca'])
       t.ok(io.stdout.text.includes(word), `${shell} knows ${word}`);
   }
   t.equal(await main(['completion', 'tcsh'], fakeIo({ stdin: '' })), 2);

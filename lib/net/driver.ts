@@ -4,12 +4,10 @@ import { Socket } from 'node:net';
 import type { Link } from '../websocket/link.js';
 import type { Outbox } from '../websocket/outbox.js';
 import type { Wire } from '../websocket/wire.js';
-import { now } from './clock.js';
+import { exact, now } from './clock.js';
 import { type Receiver, readInto } from './reader.js';
 import { arm, disarm, type Timed } from './wheel.js';
 
-const DRIVER: unique symbol = Symbol('driver');
-type Driven = Socket & { [DRIVER]?: Driver };
 const EMPTY = new Uint8Array(0);
 
 /** Drivers that owe bytes outside of a read: all written in one go, after what runs now. */
@@ -22,21 +20,11 @@ const flushWoken = (): void => {
 
 const workLater = (driver: Driver): void => driver.work();
 
-// Listeners are shared and find their driver on the socket, so that a connection has no closures of its own.
-function onEnd(this: Driven): void {
-  this[DRIVER]?.ended();
-}
-function onError(this: Driven): void {
-  // 'close' follows, and tells the link.
-}
-function onClose(this: Driven, failed: boolean): void {
-  this[DRIVER]?.closed(failed);
-}
-
 export class Driver implements Wire, Timed, Receiver {
   slot = 0;
+  place = -1;
   paused = false;
-  readonly #socket: Driven;
+  readonly #socket: Socket;
   readonly #lends: boolean;
   #link: Link | undefined;
   #awake = false;
@@ -49,18 +37,18 @@ export class Driver implements Wire, Timed, Receiver {
     this.#socket = socket;
     // A TLS socket takes every write without telling when it has copied it, and what is no socket at all may keep what it is given.
     this.#lends = socket instanceof Socket && !('encrypted' in socket);
-    this.#socket[DRIVER] = this;
   }
 
-  /** Begins to pump. `head`: bytes that were read before. */
-  start(link: Link, head: Uint8Array): void {
+  /** Begins to pump. `head`: bytes that were read before; `first`: bytes that go out before everything else. */
+  start(link: Link, head: Uint8Array, first?: Uint8Array): void {
     this.#link = link;
     const socket = this.#socket;
     readInto(socket, this, link.settings.sharedReads);
-    socket.on('end', onEnd).on('error', onError).on('close', onClose);
     arm(this);
-    if (head.length > 0) this.read(Buffer.from(head));
-    else this.#flush();
+    if (head.length > 0) {
+      if (first !== undefined) socket.write(first);
+      this.read(Buffer.from(head));
+    } else this.#flush(first);
     if (socket.destroyed) this.closed(false);
     else if (socket.readableEnded) this.ended();
   }
@@ -69,6 +57,10 @@ export class Driver implements Wire, Timed, Receiver {
 
   now(): number {
     return now();
+  }
+
+  exact(): number {
+    return exact();
   }
 
   flush(): void {
@@ -152,23 +144,24 @@ export class Driver implements Wire, Timed, Receiver {
     arm(this);
   }
 
-  #flush(): void {
+  #flush(first?: Uint8Array): void {
     const link = this.#link;
     if (link === undefined || this.#gone) return;
     const outbox = link.machine.outbox;
-    if (!outbox.blocked && !this.#finished) this.#write(link, outbox);
+    if (!outbox.blocked && !this.#finished) this.#write(link, outbox, first);
     if (this.#half) link.halfClosed(now());
     // What was read before the peer's end is read to the end.
-    if (!outbox.blocked && (link.wish() === 'end' || (this.#half && !link.machine.unread))) this.#finish();
-    if (link.takeNearer()) arm(this);
+    if (!outbox.blocked && (link.wish() === 'end' || (this.#half && !link.machine.unread))) this.#finish(link);
+    if (link.takeNearer() && !this.#socket.destroyed) arm(this);
   }
 
-  #write(link: Link, outbox: Outbox): void {
+  #write(link: Link, outbox: Outbox, first?: Uint8Array): void {
     const socket = this.#socket;
-    const one = outbox.takeOne();
+    const one = first === undefined ? outbox.takeOne(this.#lends) : undefined;
     if (one !== undefined) socket.write(one);
     else {
       const pieces = outbox.take(this.#lends);
+      if (first !== undefined) pieces.unshift(first);
       if (pieces.length === 0) return outbox.settle(false);
       if (pieces.length === 1) socket.write(pieces[0] as Uint8Array);
       else {
@@ -195,9 +188,14 @@ export class Driver implements Wire, Timed, Receiver {
     });
   }
 
-  #finish(): void {
+  #finish(link: Link): void {
     if (this.#finished) return;
     this.#finished = true;
+    // Both Close frames are exchanged and the kernel has ours: nothing more may come that a reset could answer (RFC 6455 section 5.5.1).
+    if (this.#lends && link.machine.state === 'closed') {
+      this.#socket.destroy();
+      return;
+    }
     this.#socket.end();
     // Unread bytes would turn our FIN into a reset that can destroy what we just wrote: read on and discard.
     this.resume();

@@ -64,7 +64,6 @@ const checkAddress = (book: Book, key: string, now: number): Fault | undefined =
 
 /** The place one socket holds. Its steps go one way (half-open, authorizing, open, gone), and each may be said twice. */
 export class Seat {
-  readonly kind = 'seat';
   readonly #book: Book;
   #key: string | undefined;
   #tally: Tally | undefined;
@@ -76,6 +75,10 @@ export class Seat {
     book.seats++;
     book.halfOpen++;
     if (key !== undefined) this.#count(key);
+  }
+
+  get kind(): 'seat' {
+    return 'seat';
   }
 
   /** The name it is counted under; undefined while a proxy has not told the client's address. */

@@ -6,9 +6,9 @@ import { OPCODE } from '../frame/opcode.js';
 import type { Codec } from './codec.js';
 import { GATHER } from './gather.js';
 import type { Machine } from './machine.js';
-import { PIECE_COST } from './outbox.js';
 import { bytesOf, type Payload } from './payload.js';
 import { Prepared } from './prepared.js';
+import { PIECE_COST } from './queue.js';
 import type { SendOptions } from './sender.js';
 import { CLOSED, DROPPED, Full, OK, type SendStatus, type Sent } from './sent.js';
 import type { ConnectionSettings } from './settings.js';
@@ -34,7 +34,7 @@ export class Outgoing {
   #behind: (() => void)[] | undefined; // messages that wait for a streamed one to end
   #behindSize = 0;
   #drain: { readonly promise: Promise<SendStatus>; readonly resolve: (status: SendStatus) => void } | undefined;
-  #restAt = Infinity;
+  #restAt = 0; // 0: it rests
 
   constructor(machine: Machine, settings: ConnectionSettings, codec: Codec | undefined, wire: Wire) {
     this.#machine = machine;
@@ -156,11 +156,11 @@ export class Outgoing {
 
   /** When the compressor may be put to rest. */
   get restAt(): number {
-    return this.#restAt;
+    return this.#restAt === 0 ? Infinity : this.#restAt;
   }
 
   rest(): void {
-    this.#restAt = Infinity;
+    this.#restAt = 0;
     this.#codec?.rest();
   }
 

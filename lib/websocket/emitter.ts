@@ -20,6 +20,16 @@ const entriesOf = (chain: Entry | undefined): Entry[] => {
 const chainOf = (entries: readonly Entry[]): Entry | undefined =>
   entries.reduceRight<Entry | undefined>((next, entry) => ({ ...entry, next }), undefined);
 
+/** The entry made last: where one function serves many emitters, one entry does. */
+let latest: Entry = { name: '', listener: () => {}, once: false, next: undefined };
+
+const entryOf = (name: PropertyKey, listener: AnyListener, once: boolean): Entry => {
+  if (latest.name !== name || latest.listener !== listener || latest.once !== once) {
+    latest = { name, listener, once, next: undefined };
+  }
+  return latest;
+};
+
 export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
   /** All listeners in one chain: a connection has few, and an idle one should not own a table or a list for them. */
   #chain: Entry | undefined;
@@ -103,7 +113,7 @@ export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
 
   #add(name: PropertyKey, listener: AnyListener, once: boolean): this {
     if (typeof listener !== 'function') throw new TypeError('a listener must be a function');
-    const last: Entry = { name, listener, once, next: undefined };
+    const last = entryOf(name, listener, once);
     this.#chain = this.#chain === undefined ? last : chainOf([...entriesOf(this.#chain), last]);
     this.added(name);
     return this;

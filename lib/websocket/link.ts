@@ -29,10 +29,7 @@ export interface Listener {
 export class Link implements Sink, InboxPort {
   readonly machine: Machine;
   readonly outgoing: Outgoing;
-  readonly settings: ConnectionSettings;
   readonly wire: Wire;
-  /** Pongs that answer no ping of ours. */
-  unasked = 0;
   #listener: Listener | undefined;
   #inbox: Inbox | undefined;
   #releasing = false;
@@ -48,15 +45,23 @@ export class Link implements Sink, InboxPort {
     wire: Wire,
     entropy: () => number,
   ) {
-    this.settings = settings;
     this.wire = wire;
     this.machine = new Machine(role, settings, this, codec, entropy, wire.now());
     this.machine.outbox.wire = wire;
-    this.outgoing = new Outgoing(this.machine, settings, codec, wire);
+    this.outgoing = new Outgoing(this.machine, wire);
   }
 
   set listener(listener: Listener) {
     this.#listener = listener;
+  }
+
+  get settings(): ConnectionSettings {
+    return this.machine.settings;
+  }
+
+  /** Pongs that answer no ping of ours. */
+  get unasked(): number {
+    return this.#pings?.unasked ?? 0;
   }
 
   /** Made when a message cannot be delivered at once, or somebody wants to have a say in it. */
@@ -234,7 +239,8 @@ export class Link implements Sink, InboxPort {
   }
 
   ponged(payload: Uint8Array): void {
-    if (this.#pings?.answer(payload, this.wire.exact()) !== true) this.unasked++;
+    this.#pings ??= new Pings();
+    this.#pings.answer(payload, this.wire.exact());
     this.#listener?.ponged(payload);
   }
 

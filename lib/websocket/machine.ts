@@ -2,9 +2,9 @@
 // Owns no socket, no clock, no timer and no randomness, and never throws for what a peer sent.
 // Four kinds of methods: read (state, deadline), feed (receive, tick), command (send, ping, close, fail), drain (outbox).
 // RFC 6455 sections 5, 6, 7; RFC 7692 section 6. The opening handshake is in opening-*.ts; the first byte after it comes here.
+import { giveMemory } from '../bytes/spares.js';
 import { isUtf8 } from '../bytes/utf8.js';
 import { closeCodeOf, type Fault, type FaultCode, fault, phraseOf } from '../fault.js';
-import { Assembly } from '../frame/assembly.js';
 import { type CloseBody, parseClose, writeClose } from '../frame/close.js';
 import { type FrameHeader, parseHeader } from '../frame/header.js';
 import { isAsciiSum, mask } from '../frame/mask.js';
@@ -52,9 +52,9 @@ export class Machine {
   readonly sender: Sender;
   readonly liveness: Liveness;
   readonly role: 'server' | 'client';
-  readonly #settings: ConnectionSettings;
+  readonly settings: ConnectionSettings;
   readonly #sink: Sink;
-  readonly #codec: Codec | undefined;
+  readonly codec: Codec | undefined;
   #state: State = 'open';
   #held = false;
   #rest: Buffer = NOTHING; // bytes that wait for more: the start of a frame header, or all that came while held
@@ -69,9 +69,9 @@ export class Machine {
     now: number,
   ) {
     this.role = role;
-    this.#settings = settings;
+    this.settings = settings;
     this.#sink = sink;
-    this.#codec = codec;
+    this.codec = codec;
     this.sender = new Sender(this.outbox, codec, settings, role === 'client' ? entropy : undefined);
     this.liveness = new Liveness(settings, now);
   }
@@ -131,7 +131,7 @@ export class Machine {
   // ---- commands
 
   /** Section 7.1.2: starts the closing handshake. False when it was started already. */
-  close(body: Uint8Array, now: number, within: number = this.#settings.closeTimeout): boolean {
+  close(body: Uint8Array, now: number, within: number = this.settings.closeTimeout): boolean {
     if (this.#state !== 'open') return false;
     this.#state = 'closing';
     this.sender.close(body);
@@ -155,7 +155,7 @@ export class Machine {
     if (this.#state !== 'failed') this.#state = 'closed';
     this.#forget();
     this.outbox.clear();
-    this.#codec?.close();
+    this.codec?.close();
   }
 
   // ---- reading
@@ -173,7 +173,7 @@ export class Machine {
         continue;
       }
       const between = incoming === undefined || incoming.opcode === 0;
-      const next = between ? readWhole(bytes, at, end, masked, this.#settings.maxMessage) : 0;
+      const next = between ? readWhole(bytes, at, end, masked, this.settings.maxMessage) : 0;
       if (next > 0) {
         at = next;
         this.#deliverWhole(bytes, now);
@@ -203,16 +203,16 @@ export class Machine {
   #judge(h: FrameHeader): FaultCode | undefined {
     const incoming = this.#incoming;
     const open = incoming !== undefined && incoming.opcode !== 0;
-    const broken = checkHeader(h, { masked: this.role === 'server', open, deflate: this.#codec !== undefined });
+    const broken = checkHeader(h, { masked: this.role === 'server', open, deflate: this.codec !== undefined });
     if (broken !== undefined) return broken;
     if (isControl(h.opcode)) return undefined;
     const compressed = open ? incoming.compressed : (h.rsv & 4) !== 0;
     const text = (open ? incoming.opcode : h.opcode) === OPCODE.text;
     const size = (open ? incoming.assembly.size : 0) + h.length;
-    const limit = text ? Math.min(this.#settings.maxMessage, LONGEST_STRING) : this.#settings.maxMessage;
+    const limit = text ? Math.min(this.settings.maxMessage, LONGEST_STRING) : this.settings.maxMessage;
     // What does not compress grows a little: 5 octets for each stored block of 16 KiB or more.
     if (size > (compressed ? limit + (limit >>> 10) + 64 : limit)) return 'WSD_MESSAGE_SIZE';
-    return open && incoming.frames >= this.#settings.maxFragments ? 'WSD_MESSAGE_FRAGMENTS' : undefined;
+    return open && incoming.frames >= this.settings.maxFragments ? 'WSD_MESSAGE_FRAGMENTS' : undefined;
   }
 
   #counted(now: number): boolean {
@@ -260,17 +260,17 @@ export class Machine {
     const taken = assembly.take();
     let bytes: Buffer = taken;
     if (compressed) {
-      const limit = text ? Math.min(this.#settings.maxMessage, LONGEST_STRING) : this.#settings.maxMessage;
-      const plain = (this.#codec as Codec).inflate(bytes, limit);
+      const limit = text ? Math.min(this.settings.maxMessage, LONGEST_STRING) : this.settings.maxMessage;
+      const plain = (this.codec as Codec).inflate(bytes, limit);
       if ('kind' in plain) return this.fail(plain, now);
       bytes = Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
       if (text && !isUtf8(bytes)) return this.fail(fault('WSD_MESSAGE_UTF8'), now);
     }
     this.liveness.message(now);
     // Its own memory goes to the consumer, unless it is only lent to it or becomes a string.
-    const given = !compressed && !this.#settings.lend && !(text && this.#settings.text === 'string');
+    const given = !compressed && !this.settings.lend && !(text && this.settings.text === 'string');
     this.#sink.message(bytes, 0, bytes.length, text ? KIND.text : KIND.binary, given);
-    if (!given) Assembly.recycle(taken);
+    if (!given) giveMemory(taken);
     if (!compressed) return;
     incoming.inflated += bytes.length;
     if (incoming.inflated > MUCH) this.#sink.tired?.();

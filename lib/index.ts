@@ -40,6 +40,7 @@ export type { CloseCounts, CloseOptions } from './server/drain.js';
 export type { Listening, ListenOptions } from './server/listen.js';
 export {
   type BroadcastOptions,
+  type Connections,
   createServer,
   type OnConnection,
   type Refused,
@@ -47,8 +48,8 @@ export {
   type ServerEvents,
 } from './server/server.js';
 export type { Connection, ConnectionEvents, HandshakeInfo } from './websocket/connection.js';
+export type { Outcome } from './websocket/ending.js';
 export type { Message } from './websocket/inbox.js';
-export type { Outcome } from './websocket/link.js';
 export type { MessageOptions } from './websocket/outgoing.js';
 export type { Payload } from './websocket/payload.js';
 export { Prepared } from './websocket/prepared.js';

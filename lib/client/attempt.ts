@@ -17,6 +17,7 @@ export interface Patience {
 
 export class Attempt implements Timed {
   slot = 0;
+  place = -1;
   /** What it waits for, as the message of a timeout tells it. */
   stage = 'while connecting';
   readonly #by: number;

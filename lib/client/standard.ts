@@ -4,8 +4,8 @@
 import { WsdError } from '../fault.js';
 import type { ClientOptions } from '../option-types.js';
 import { resolveClient } from '../options.js';
+import type { Outcome } from '../websocket/ending.js';
 import type { Message } from '../websocket/inbox.js';
-import type { Outcome } from '../websocket/link.js';
 import { EventAttributes, type EventHandler } from './event-attributes.js';
 import { type CloseEvent, createCloseEvent, FailureEvent } from './events.js';
 import { type Opened, open } from './open.js';

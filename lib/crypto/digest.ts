@@ -11,3 +11,6 @@ export const sha1Base64 = (text: string): string => hash('sha1', text, 'base64')
  */
 export const equalDigest = (a: string, b: string): boolean =>
   timingSafeEqual(hash('sha256', a, 'buffer'), hash('sha256', b, 'buffer'));
+
+/** Whether bytes are equal, in a time that does not tell where they differ. */
+export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && timingSafeEqual(a, b);

@@ -3,15 +3,12 @@
 // and to twice where nobody knows how many fragments will follow. So a peer cannot make us hold memory that it did not pay for, and
 // each byte is copied a bounded number of times, however small the pieces are.
 
+import { giveMemory, takeMemory } from '../bytes/spares.js';
+
 const SMALLEST = 4096;
 const GROWTH_ANNOUNCED = 8;
 const GROWTH_UNKNOWN = 2;
 const NOTHING = Buffer.alloc(0);
-
-/** One piece of memory that was lent and came back, kept for whoever needs such a piece next. */
-const SPARE_FROM = 16 * 1024;
-const SPARE_TO = 2 * 1024 * 1024;
-let spare: Buffer | undefined;
 
 export class Assembly {
   #room: Buffer = NOTHING;
@@ -41,13 +38,6 @@ export class Assembly {
     return whole;
   }
 
-  /** Gives memory back that `take` gave: the next message need not fetch fresh pages. */
-  static recycle(bytes: Buffer): void {
-    const size = bytes.buffer.byteLength;
-    if (size > SPARE_TO || size <= (spare?.length ?? SPARE_FROM)) return;
-    spare = Buffer.from(bytes.buffer as ArrayBuffer, 0, size);
-  }
-
   clear(): void {
     this.#room = NOTHING;
     this.#size = 0;
@@ -56,12 +46,9 @@ export class Assembly {
   #grow(size: number, announced: number, more: boolean): void {
     const towards = Math.min(announced, Math.max(size * GROWTH_ANNOUNCED, SMALLEST));
     const wanted = Math.max(size, towards, more ? Math.max(size * GROWTH_UNKNOWN, SMALLEST) : 0);
-    let room: Buffer;
-    if (spare !== undefined && spare.length >= wanted && spare.length <= size * GROWTH_ANNOUNCED) {
-      room = spare;
-      spare = undefined;
-    } else room = Buffer.allocUnsafeSlow(wanted);
+    const room = takeMemory(wanted, Math.max(wanted, size * GROWTH_ANNOUNCED));
     if (this.#size > 0) this.#room.copy(room, 0, 0, this.#size);
+    giveMemory(this.#room);
     this.#room = room;
   }
 }

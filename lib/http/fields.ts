@@ -6,14 +6,29 @@
 import { isValueCode, matchesAt } from './ascii.js';
 import { isToken } from './tokens.js';
 
+const NONE: readonly string[] = [];
+
 export class Fields {
   readonly #text: string;
-  /** Four a field: name from, name to, value from, value to. */
-  #offsets: readonly number[] | string;
+  readonly #whole: boolean;
+  /** Four a field: name from, name to, value from, value to. As the code units of a string they take a quarter of the room. */
+  readonly #offsets: readonly number[] | string;
 
-  constructor(text: string, offsets: readonly number[]) {
+  /** `whole`: the text is all of the head as it came, the start line included. */
+  constructor(text: string, offsets: readonly number[] | string, whole = false) {
     this.#text = text;
     this.#offsets = offsets;
+    this.#whole = whole;
+  }
+
+  /** The fields of another head in which every name and value has the same place. */
+  like(text: string): Fields {
+    return new Fields(text, this.#offsets, this.#whole);
+  }
+
+  /** The head as it came; undefined where somebody else has read it. */
+  get head(): string | undefined {
+    return this.#whole ? this.#text : undefined;
   }
 
   /** Fields from name and value pairs that somebody else has parsed, such as node's `rawHeaders` taken in twos. */
@@ -30,14 +45,6 @@ export class Fields {
     return new Fields(parts.join(''), offsets);
   }
 
-  /** For a head that is kept for long: two bytes an offset instead of eight. */
-  compact(): this {
-    if (typeof this.#offsets !== 'string' && this.#text.length < 0x10000) {
-      this.#offsets = String.fromCharCode(...this.#offsets);
-    }
-    return this;
-  }
-
   /** How many field lines there are. */
   get size(): number {
     return this.#offsets.length / 4;
@@ -49,10 +56,18 @@ export class Fields {
     return at < 0 ? undefined : this.#value(at);
   }
 
+  /** Where in the head the first value of that name begins; -1 when there is none. */
+  at(name: string): number {
+    const at = this.#find(name, 0);
+    return at < 0 ? -1 : this.#offset(at + 2);
+  }
+
   /** Every value of that name in the order of arrival. */
-  all(name: string): string[] {
-    const values: string[] = [];
-    for (let at = this.#find(name, 0); at >= 0; at = this.#find(name, at + 4)) values.push(this.#value(at));
+  all(name: string): readonly string[] {
+    let at = this.#find(name, 0);
+    if (at < 0) return NONE;
+    const values = [this.#value(at)];
+    for (at = this.#find(name, at + 4); at >= 0; at = this.#find(name, at + 4)) values.push(this.#value(at));
     return values;
   }
 

@@ -39,6 +39,14 @@ export type HeadResult =
   | { readonly kind: 'response'; readonly head: ResponseHead; readonly rest: Uint8Array }
   | Fault;
 
+/**
+ * Where the parts of the fields begin and end, two bytes an offset: one memory for all heads that come in one chunk, as nearly all do.
+ * A head that comes in more has its own from its second chunk on.
+ */
+let scratch: Buffer = Buffer.alloc(8 * 128);
+/** What two bytes can tell. */
+const NARROW = 0x10000;
+
 const MORE: HeadResult = { kind: 'more' };
 const NOTHING = new Uint8Array(0);
 const COLON = 0x3a;
@@ -70,18 +78,24 @@ export class HeadParser {
   #space = 0;
   #space2 = 0;
   #startEnd = 0;
+  #start = 0; // of the value being read
   #status = 0;
-  #offsets: number[] = [];
+  #offsets: Buffer = scratch;
+  #count = 0; // offsets so far, four a field
+  /** The offsets instead, where two bytes an offset might not do. */
+  readonly #wide: number[] | undefined;
 
   constructor(side: 'request' | 'response', limits: HeadLimits) {
     this.#side = side;
     this.#limits = limits;
+    this.#wide = limits.total > NARROW ? [] : undefined;
   }
 
   /** Takes the next bytes. After any answer but `more` the parser has ended and must not be fed again. */
   receive(chunk: Uint8Array): HeadResult {
     if (this.#ended) throw new TypeError('this head has ended: the bytes after it belong to somebody else');
     const from = this.#size;
+    if (from === 0) this.#offsets = scratch;
     const end = Math.min(from + chunk.length, this.#limits.total);
     const bytes = from === 0 ? chunk : this.#hold(chunk, end - from);
     const verdict = this.#scan(bytes, from, end);
@@ -89,6 +103,7 @@ export class HeadParser {
     if (verdict > 0) return this.#finish(bytes, verdict, chunk, verdict - from);
     if (end === this.#limits.total) return this.#fail(this.#tooLarge());
     if (from === 0) this.#hold(chunk, end);
+    if (this.#offsets === scratch) this.#offsets = Buffer.from(scratch);
     return MORE;
   }
 
@@ -96,7 +111,7 @@ export class HeadParser {
     this.#ended = true;
     this.#held = NOTHING;
     // The detail names the place by what was read, not by how it was cut: the same bytes give the same fault.
-    const where = this.#state < AT_LINE ? 'in the start line' : `in field line ${(this.#offsets.length + 3) >> 2}`;
+    const where = this.#state < AT_LINE ? 'in the start line' : `in field line ${(this.#count + 3) >> 2}`;
     if (this.#side === 'request') return fault(code, where);
     const large = code === 'WSD_HTTP_HEAD_LARGE' || code === 'WSD_HTTP_FIELDS';
     return fault(large ? 'WSD_DIAL_LARGE' : 'WSD_DIAL_ANSWER', `${phraseOf(code)}, ${where}`);
@@ -120,8 +135,8 @@ export class HeadParser {
     this.#ended = true;
     this.#held = NOTHING;
     const rest = used === chunk.length ? NOTHING : chunk.subarray(used);
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, size).toString('latin1');
-    const fields = new Fields(text, this.#offsets);
+    const text = latin1(bytes, size);
+    const fields = new Fields(text, this.#wide ?? this.#offsets.toString('utf16le', 0, 2 * this.#count), true);
     if (this.#side === 'response') {
       const reason = text.slice(Math.min(this.#first + 13, this.#startEnd), this.#startEnd);
       return { kind: 'response', head: { status: this.#status, reason, fields }, rest };
@@ -133,6 +148,22 @@ export class HeadParser {
 
   #tooLarge(): FaultCode {
     return this.#state <= IN_START && this.#side === 'request' ? 'WSD_HTTP_TARGET_LONG' : 'WSD_HTTP_HEAD_LARGE';
+  }
+
+  #mark(offset: number): void {
+    const at = 2 * this.#count++;
+    if (this.#wide !== undefined) this.#wide.push(offset);
+    else {
+      if (at === this.#offsets.length) this.#widen();
+      this.#offsets[at] = offset & 0xff;
+      this.#offsets[at + 1] = offset >> 8;
+    }
+  }
+
+  #widen(): void {
+    const shared = this.#offsets === scratch;
+    this.#offsets = Buffer.concat([this.#offsets], 2 * this.#offsets.length);
+    if (shared) scratch = this.#offsets;
   }
 
   /** Judges bytes[from, end): the size of the head when its last byte is among them, 0 when not, or what is wrong. */
@@ -189,8 +220,8 @@ export class HeadParser {
             i++;
             break;
           }
-          if (this.#offsets.length >= 4 * this.#limits.fields) return 'WSD_HTTP_FIELDS';
-          this.#offsets.push(i);
+          if (this.#count >= 4 * this.#limits.fields) return 'WSD_HTTP_FIELDS';
+          this.#mark(i);
           this.#state = IN_NAME;
           break;
         case IN_NAME: {
@@ -201,14 +232,15 @@ export class HeadParser {
             // RFC 9112 sections 5.1 and 5.2: no space before the colon, no folded line. 8-bit names end here too.
             return bytes[i] === LF ? 'WSD_HTTP_LINE_END' : 'WSD_HTTP_FIELD';
           }
-          this.#offsets.push(i++);
+          this.#mark(i++);
           this.#state = IN_SPACE;
           break;
         }
         case IN_SPACE:
           while (i < edge && isSpace(bytes[i]!)) i++;
           if (i === end) break;
-          this.#offsets.push(i);
+          this.#mark(i);
+          this.#start = i;
           this.#state = IN_VALUE;
           break;
         case IN_VALUE: {
@@ -219,9 +251,8 @@ export class HeadParser {
             return bytes[i] === LF ? 'WSD_HTTP_LINE_END' : 'WSD_HTTP_FIELD';
           }
           let stop = i;
-          const start = this.#offsets[this.#offsets.length - 1]!;
-          while (stop > start && isSpace(bytes[stop - 1]!)) stop--;
-          this.#offsets.push(stop);
+          while (stop > this.#start && isSpace(bytes[stop - 1]!)) stop--;
+          this.#mark(stop);
           this.#state = AT_VALUE_LF;
           i++;
           break;
@@ -231,7 +262,8 @@ export class HeadParser {
           i++;
           if (this.#side === 'request' || this.#status >= 200 || this.#status === 101) return i;
           // RFC 9110 section 15.2: other 1xx answers may come before the real one. They count into the same total.
-          this.#offsets = [];
+          this.#count = 0;
+          if (this.#wide !== undefined) this.#wide.length = 0;
           this.#state = AT_BEGIN;
           break;
       }
@@ -273,6 +305,9 @@ export class HeadParser {
     return undefined;
   }
 }
+
+const latin1 = (bytes: Uint8Array, size: number): string =>
+  (bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, size)).toString('latin1', 0, size);
 
 const runOfValue = (bytes: Uint8Array, from: number, edge: number): number => {
   let i = from;

@@ -2,15 +2,23 @@
 // arms the wheel. Knows sockets and nothing of frames. Server and client differ only in how they came by the socket.
 import { Socket } from 'node:net';
 import type { Link } from '../websocket/link.js';
-import type { Outbox } from '../websocket/outbox.js';
+import { type Outbox, recycle } from '../websocket/outbox.js';
 import type { Wire } from '../websocket/wire.js';
-import { now } from './clock.js';
+import { exact, now } from './clock.js';
 import { type Receiver, readInto } from './reader.js';
 import { arm, disarm, type Timed } from './wheel.js';
 
-const DRIVER: unique symbol = Symbol('driver');
-type Driven = Socket & { [DRIVER]?: Driver };
 const EMPTY = new Uint8Array(0);
+
+// What a driver owes outside of a read. Numbers and bits, not a field for each: an idle connection is mostly fields.
+const NOTHING = 0;
+const BYTES = 1;
+const WORK = 2;
+
+// What of a socket has ended: the peer has sent its FIN, we have, it is gone.
+const THEIRS = 1;
+const OURS = 2;
+const GONE = 4;
 
 /** Drivers that owe bytes outside of a read: all written in one go, after what runs now. */
 let woken: Driver[] = [];
@@ -22,45 +30,32 @@ const flushWoken = (): void => {
 
 const workLater = (driver: Driver): void => driver.work();
 
-// Listeners are shared and find their driver on the socket, so that a connection has no closures of its own.
-function onEnd(this: Driven): void {
-  this[DRIVER]?.ended();
-}
-function onError(this: Driven): void {
-  // 'close' follows, and tells the link.
-}
-function onClose(this: Driven, failed: boolean): void {
-  this[DRIVER]?.closed(failed);
-}
-
 export class Driver implements Wire, Timed, Receiver {
   slot = 0;
+  place = -1;
   paused = false;
-  readonly #socket: Driven;
+  readonly #socket: Socket;
   readonly #lends: boolean;
   #link: Link | undefined;
-  #awake = false;
-  #plain = true; // what is owed is bytes and nothing else
-  #finished = false; // our side of the socket is ended
-  #gone = false;
-  #half = false; // the peer has sent its FIN
+  #owes = NOTHING;
+  #ended = 0; // THEIRS, OURS and GONE, as far as it is so
 
   constructor(socket: Socket) {
     this.#socket = socket;
     // A TLS socket takes every write without telling when it has copied it, and what is no socket at all may keep what it is given.
     this.#lends = socket instanceof Socket && !('encrypted' in socket);
-    this.#socket[DRIVER] = this;
   }
 
-  /** Begins to pump. `head`: bytes that were read before. */
-  start(link: Link, head: Uint8Array): void {
+  /** Begins to pump. `head`: bytes that were read before; `first`: bytes that go out before everything else. */
+  start(link: Link, head: Uint8Array, first?: Uint8Array): void {
     this.#link = link;
     const socket = this.#socket;
     readInto(socket, this, link.settings.sharedReads);
-    socket.on('end', onEnd).on('error', onError).on('close', onClose);
     arm(this);
-    if (head.length > 0) this.read(Buffer.from(head));
-    else this.#flush();
+    if (head.length > 0) {
+      if (first !== undefined) socket.write(first);
+      this.read(Buffer.from(head));
+    } else this.#flush(first);
     if (socket.destroyed) this.closed(false);
     else if (socket.readableEnded) this.ended();
   }
@@ -71,24 +66,28 @@ export class Driver implements Wire, Timed, Receiver {
     return now();
   }
 
+  exact(): number {
+    return exact();
+  }
+
   flush(): void {
     const link = this.#link;
-    if (link !== undefined && !this.#gone && !this.#finished && !link.machine.outbox.blocked) {
+    if (link !== undefined && this.#ended < OURS && !link.machine.outbox.blocked) {
       this.#write(link, link.machine.outbox);
     }
   }
 
   wake(plain = false): void {
-    if (!plain) this.#plain = false;
-    if (this.#awake) return;
-    this.#awake = true;
+    const awake = this.#owes !== NOTHING;
+    if (!awake || !plain) this.#owes = plain ? BYTES : WORK;
+    if (awake) return;
     if (woken.push(this) === 1) process.nextTick(flushWoken);
   }
 
   later(): void {
-    this.#plain = false;
-    if (this.#awake) return;
-    this.#awake = true;
+    const awake = this.#owes !== NOTHING;
+    this.#owes = WORK;
+    if (awake) return;
     setImmediate(workLater, this);
   }
 
@@ -124,51 +123,54 @@ export class Driver implements Wire, Timed, Receiver {
   // ---- the socket's side
 
   read(chunk: Buffer): void {
-    if (this.#gone) return;
+    if (this.#ended >= GONE) return;
     this.#link?.receive(chunk, now());
     this.#flush();
   }
 
   /** What was asked for outside of a read. */
   work(): void {
-    this.#awake = false;
-    if (this.#plain) return this.flush();
-    this.#plain = true;
+    const plain = this.#owes === BYTES;
+    this.#owes = NOTHING;
+    if (plain) return this.flush();
     this.#link?.work();
     this.#flush();
   }
 
   /** The peer's FIN: nothing more will come, and without our side it is over. */
   ended(): void {
-    this.#half = true;
+    this.#ended |= THEIRS;
     this.#flush();
   }
 
   closed(failed: boolean): void {
-    if (this.#gone) return;
-    this.#gone = true;
+    if (this.#ended >= GONE) return;
+    this.#ended |= GONE;
     this.#link?.over(failed ? 'WSD_SOCKET_ERROR' : 'WSD_SOCKET_ENDED');
     disarm(this);
     arm(this);
   }
 
-  #flush(): void {
+  #flush(first?: Uint8Array): void {
     const link = this.#link;
-    if (link === undefined || this.#gone) return;
+    if (link === undefined || this.#ended >= GONE) return;
     const outbox = link.machine.outbox;
-    if (!outbox.blocked && !this.#finished) this.#write(link, outbox);
-    if (this.#half) link.halfClosed(now());
+    if (!outbox.blocked && this.#ended < OURS) this.#write(link, outbox, first);
+    const half = (this.#ended & THEIRS) !== 0;
+    if (half) link.halfClosed(now());
     // What was read before the peer's end is read to the end.
-    if (!outbox.blocked && (link.wish() === 'end' || (this.#half && !link.machine.unread))) this.#finish();
-    if (link.takeNearer()) arm(this);
+    if (!outbox.blocked && (link.wish() === 'end' || (half && !link.machine.unread))) this.#finish(link);
+    if (link.takeNearer() && !this.#socket.destroyed) arm(this);
   }
 
-  #write(link: Link, outbox: Outbox): void {
+  #write(link: Link, outbox: Outbox, first?: Uint8Array): void {
     const socket = this.#socket;
-    const one = outbox.takeOne();
+    const one = first === undefined ? outbox.takeOne(this.#lends) : undefined;
+    let pieces: Uint8Array[] | undefined;
     if (one !== undefined) socket.write(one);
     else {
-      const pieces = outbox.take(this.#lends);
+      pieces = outbox.take(this.#lends);
+      if (first !== undefined) pieces.unshift(first);
       if (pieces.length === 0) return outbox.settle(false);
       if (pieces.length === 1) socket.write(pieces[0] as Uint8Array);
       else {
@@ -187,7 +189,8 @@ export class Driver implements Wire, Timed, Receiver {
     outbox.blocked = true;
     socket.write(EMPTY, () => {
       outbox.blocked = false;
-      if (this.#gone) return;
+      if (pieces !== undefined) recycle(pieces);
+      if (this.#ended >= GONE) return;
       // The peer takes what we send: that, too, is a sign of life.
       link.machine.liveness.heard(now());
       this.#flush();
@@ -195,9 +198,14 @@ export class Driver implements Wire, Timed, Receiver {
     });
   }
 
-  #finish(): void {
-    if (this.#finished) return;
-    this.#finished = true;
+  #finish(link: Link): void {
+    if (this.#ended >= OURS) return;
+    this.#ended |= OURS;
+    // Both Close frames are exchanged and the kernel has ours: nothing more may come that a reset could answer (RFC 6455 section 5.5.1).
+    if (this.#lends && link.machine.state === 'closed') {
+      this.#socket.destroy();
+      return;
+    }
     this.#socket.end();
     // Unread bytes would turn our FIN into a reset that can destroy what we just wrote: read on and discard.
     this.resume();

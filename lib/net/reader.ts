@@ -2,12 +2,17 @@
 // stream event and a Buffer for each read. Node documents this for sockets one opens (`onread`); for accepted ones it takes parts of
 // net.Socket that are not documented, so they are looked for once, at load, and where anything is missing the plain 'data' event
 // does the same. A chunk is the receiver's until its call returns. Everything undocumented about reading is in this file.
+// The listeners are the same functions for all sockets and are put on once: a socket that changes hands only changes its receiver.
 import { Socket } from 'node:net';
 import { SHARED_SIZE, simd } from '../frame/simd.js';
 import { now } from './clock.js';
 
 export interface Receiver {
   read(chunk: Buffer): void;
+  /** The peer's FIN: nothing more will come. */
+  ended(): void;
+  /** The socket is gone. */
+  closed(failed: boolean): void;
   /** It asked for no more just now. */
   readonly paused: boolean;
 }
@@ -68,6 +73,18 @@ function onData(this: Read, chunk: Buffer): void {
   if (began > 0 && now() - began > LONG_MS) giveWay(this);
 }
 
+function onEnd(this: Read): void {
+  this[RECEIVER]?.ended();
+}
+
+function onError(this: Read): void {
+  // 'close' follows, and tells the receiver.
+}
+
+function onClose(this: Read, failed: boolean): void {
+  this[RECEIVER]?.closed(failed);
+}
+
 interface Handle {
   useUserBuffer?: (buffer: Uint8Array) => void;
 }
@@ -81,6 +98,7 @@ export const readInto = (socket: Socket, receiver: Receiver, share: boolean): vo
   const first = read[RECEIVER] === undefined;
   read[RECEIVER] = receiver;
   if (!first) return;
+  socket.on('end', onEnd).on('error', onError).on('close', onClose);
   if (share && parts !== undefined && socket.constructor === Socket) {
     const fields = socket as unknown as Record<symbol, unknown> & { readonly _handle?: Handle | null };
     const handle = fields._handle;

@@ -1,19 +1,21 @@
 // One timer for all connections: each waits in the slot of its deadline and is asked again when the slot comes up, so a deadline that
 // moved later costs nothing, and an idle connection owns no timer. Deadlines are met up to one slot late, never early.
+import { Bag } from './bag.js';
 import { now } from './clock.js';
 
 export interface Timed {
   /** When it wants to be asked; Infinity: not by itself. */
   deadline(): number;
   tick(now: number): void;
-  /** Where it waits; the wheel's own. */
+  /** Where it waits, and where there; the wheel's own. */
   slot: number;
+  place: number;
 }
 
 const SLOT_MS = 64;
 const SLOTS = 1024;
 
-const slots: (Set<Timed> | undefined)[] = new Array(SLOTS).fill(undefined);
+const slots: (Bag<Timed> | undefined)[] = new Array(SLOTS).fill(undefined);
 let count = 0;
 let handled = Math.floor(now() / SLOT_MS);
 let timer: NodeJS.Timeout | undefined;
@@ -29,9 +31,9 @@ export const arm = (timed: Timed): void => {
   if (timed.slot !== 0 && timed.slot <= slot) return;
   disarm(timed);
   const at = slot % SLOTS;
-  const set = slots[at] ?? new Set();
-  slots[at] = set;
-  set.add(timed);
+  const bag = slots[at] ?? new Bag();
+  slots[at] = bag;
+  bag.add(timed);
   timed.slot = slot;
   count++;
   if (slot < timerSlot) setTimer(slot);
@@ -39,7 +41,8 @@ export const arm = (timed: Timed): void => {
 
 export const disarm = (timed: Timed): void => {
   if (timed.slot === 0) return;
-  if (slots[timed.slot % SLOTS]?.delete(timed)) count--;
+  slots[timed.slot % SLOTS]?.delete(timed);
+  count--;
   timed.slot = 0;
 };
 
@@ -60,10 +63,10 @@ const turn = (): void => {
   const last = Math.min(current, handled + SLOTS - 1);
   while (handled < last) {
     handled++;
-    const due = slots[handled % SLOTS];
-    if (due === undefined || due.size === 0) continue;
+    const due = slots[handled % SLOTS]?.members;
+    if (due === undefined || due.length === 0) continue;
     slots[handled % SLOTS] = undefined;
-    count -= due.size;
+    count -= due.length;
     for (const timed of due) timed.slot = 0;
     for (const timed of due) {
       if (timed.deadline() <= time) timed.tick(time);

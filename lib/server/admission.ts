@@ -27,6 +27,7 @@ export interface AdmissionCounts {
 }
 
 interface Tally {
+  readonly key: string;
   seats: number;
   halfOpen: number;
 }
@@ -64,9 +65,7 @@ const checkAddress = (book: Book, key: string, now: number): Fault | undefined =
 
 /** The place one socket holds. Its steps go one way (half-open, authorizing, open, gone), and each may be said twice. */
 export class Seat {
-  readonly kind = 'seat';
   readonly #book: Book;
-  #key: string | undefined;
   #tally: Tally | undefined;
   #state: 'half-open' | 'authorizing' | 'open' | 'gone' = 'half-open';
 
@@ -78,26 +77,29 @@ export class Seat {
     if (key !== undefined) this.#count(key);
   }
 
+  get kind(): 'seat' {
+    return 'seat';
+  }
+
   /** The name it is counted under; undefined while a proxy has not told the client's address. */
   get key(): string | undefined {
-    return this.#key;
+    return this.#tally?.key;
   }
 
   #count(key: string): void {
     let tally = this.#book.addresses.get(key);
     if (tally === undefined) {
-      tally = { seats: 0, halfOpen: 0 };
+      tally = { key, seats: 0, halfOpen: 0 };
       this.#book.addresses.set(key, tally);
     }
     tally.seats++;
     if (this.#state !== 'open') tally.halfOpen++;
-    this.#key = key;
     this.#tally = tally;
   }
 
   /** Names the client once it is known (trusted proxy, PROXY header): the limits of one address are judged now. Refused, it leaves. */
   claim(address: string, now: number): Fault | undefined {
-    if (this.#key !== undefined) throw new TypeError(`this seat is counted under ${this.#key} already`);
+    if (this.key !== undefined) throw new TypeError(`this seat is counted under ${this.key} already`);
     if (this.#state === 'gone') return undefined;
     const key = accountingKey(address);
     const refused = checkAddress(this.#book, key, now);
@@ -133,7 +135,7 @@ export class Seat {
     this.#state = 'gone';
     this.#book.seats--;
     const tally = this.#tally;
-    if (tally !== undefined && --tally.seats === 0) this.#book.addresses.delete(this.#key!);
+    if (tally !== undefined && --tally.seats === 0) this.#book.addresses.delete(tally.key);
   }
 }
 

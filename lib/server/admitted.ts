@@ -1,31 +1,37 @@
 // A socket that has its seat, until its request is read: what a listener does with it before and while TLS is put on. A PROXY header
 // stands before everything else, the TLS handshake included.
 import type { Socket } from 'node:net';
+import type { Bag, Placed } from '../net/bag.js';
 import { now } from '../net/clock.js';
 import { after } from '../net/wait.js';
 import type { Seat } from './admission.js';
-import { Arrival, type Host } from './arrival.js';
+import { Arrival, type Beginning, type Host } from './arrival.js';
 import { ProxyParser } from './proxy-protocol.js';
 
-export class Admitted {
+export class Admitted implements Beginning, Placed {
+  place = -1;
   /** A trusted peer that is to say first for whom it speaks. */
-  readonly proxied: boolean;
+  proxied: boolean;
+  peer: string | undefined;
+  secure = false;
+  readonly since: number = now();
+  readonly seat: Seat;
   readonly #host: Host;
-  readonly #arrivals: Set<Arrival>;
+  readonly #arriving: Bag<Admitted>;
   readonly #raw: Socket;
-  readonly #seat: Seat;
-  readonly #since: number = now();
-  #peer: string | undefined;
-  #secure = false;
-  #read = false; // the PROXY header is behind us
+  #arrival: Arrival | undefined;
 
-  constructor(host: Host, arrivals: Set<Arrival>, raw: Socket, seat: Seat, proxied: boolean) {
+  constructor(host: Host, arriving: Bag<Admitted>, raw: Socket, seat: Seat, proxied: boolean) {
     this.#host = host;
-    this.#arrivals = arrivals;
+    this.#arriving = arriving;
     this.#raw = raw;
-    this.#seat = seat;
+    this.seat = seat;
     this.proxied = proxied;
-    this.#peer = raw.remoteAddress;
+    this.peer = raw.remoteAddress;
+  }
+
+  local(): string | undefined {
+    return this.#raw.localAddress;
   }
 
   /** Reads the PROXY header from the raw socket, gives back what follows it, and calls `then`. */
@@ -37,13 +43,13 @@ export class Admitted {
       cancel();
       this.#raw.off('data', onData).pause();
       if (result.kind === 'fault') {
-        this.#host.refused(result.code, 400, this.#peer ?? '', result.detail, undefined);
+        this.#host.refused(result.code, 400, this.peer ?? '', result.detail, undefined);
         this.#raw.destroy();
         return;
       }
-      this.#read = true;
-      this.#secure = result.secure;
-      if (result.source !== undefined) this.#peer = result.source.address;
+      this.proxied = false;
+      this.secure = result.secure;
+      if (result.source !== undefined) this.peer = result.source.address;
       if (result.rest.length > 0) this.#raw.unshift(result.rest);
       then();
     };
@@ -53,17 +59,24 @@ export class Admitted {
 
   /** The socket went before there was anything to arrive. */
   leave(): void {
-    this.#seat.leave();
+    this.seat.leave();
   }
 
   /** `socket` is the raw one or what was put around it. */
   arrive(socket: Socket, secure: boolean): Arrival {
-    const caller = { peer: this.#peer, local: () => this.#raw.localAddress, secure: secure || this.#secure };
-    const arrival = new Arrival(this.#host, socket, this.#seat, caller, {
-      since: this.#since,
-      proxied: this.proxied && !this.#read,
-    });
-    this.#arrivals.add(arrival);
-    return arrival;
+    if (secure) this.secure = true;
+    this.#arrival = new Arrival(this.#host, socket, this);
+    this.#arriving.add(this);
+    return this.#arrival;
+  }
+
+  /** The server is closing: who has no answer yet gets this one. */
+  turnAway(): void {
+    this.#arrival?.turnAway();
+  }
+
+  over(unanswered: boolean): void {
+    this.#arriving.delete(this);
+    if (unanswered) this.#host.unanswered();
   }
 }

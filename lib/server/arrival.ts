@@ -12,6 +12,7 @@ import type { Admit, OpeningRequest, Refusal } from '../option-types.js';
 import { judgeRequest, type PlainRequestHead, type UpgradeRequest, writeAccept } from '../websocket/opening-server.js';
 import type { Seat } from './admission.js';
 import { type PlainRequest, refusalOf, writeHint } from './answers.js';
+import type { Familiar, Shared } from './familiar.js';
 import { type Caller, type Door, infoOf, isRefusal, type Terms } from './opening.js';
 import { ProxyParser } from './proxy-protocol.js';
 
@@ -23,6 +24,7 @@ const LINGER_MS = 2_000;
 /** What the server does with what arrives. */
 export interface Host {
   readonly door: Door;
+  readonly familiar: Familiar;
   readonly closing: boolean;
   /** Seconds a refused client should wait. */
   retryAfter(): number;
@@ -30,13 +32,15 @@ export interface Host {
   plain(request: PlainRequest): boolean;
   refused(code: FaultCode, status: number, address: string, detail: string | undefined, path: string | undefined): void;
   opened(socket: Socket, opening: Opened): void;
-  /** The arrival is over, one way or the other. */
-  left(arrival: Arrival, unanswered: boolean): void;
+  /** A client left before it had its answer. */
+  unanswered(): void;
 }
 
 /** Everything that was settled, and the bytes that came early. */
 export interface Opened {
   readonly request: UpgradeRequest;
+  /** What the request shares with others that came before. */
+  readonly shared: Shared | undefined;
   readonly address: string;
   readonly terms: Terms;
   readonly data: unknown;
@@ -45,20 +49,27 @@ export interface Opened {
   readonly seat: Seat;
 }
 
-/** When the socket was accepted, and whether a PROXY header stands before the request. */
-export interface Beginning {
+/** What is known of a socket before its request is read. */
+export interface Beginning extends Caller {
+  readonly seat: Seat;
+  /** When it was accepted. */
   readonly since: number;
+  /** A PROXY header stands before the request. */
   readonly proxied: boolean;
+  /** The arrival is over, one way or the other. */
+  over(unanswered: boolean): void;
 }
 
 export class Arrival implements Timed, Receiver {
   slot = 0;
-  readonly paused = false;
+  place = -1;
   readonly #host: Host;
   readonly #socket: Socket;
+  readonly #from: Beginning;
   readonly #seat: Seat;
   #caller: Caller;
-  readonly #parser: HeadParser;
+  #parser: HeadParser | undefined;
+  #shared: Shared | undefined;
   #proxy: ProxyParser | undefined;
   #deadline: number;
   #early: Uint8Array[] = [];
@@ -68,17 +79,21 @@ export class Arrival implements Timed, Receiver {
   #address: string;
   #peer: string | undefined;
 
-  constructor(host: Host, socket: Socket, seat: Seat, caller: Caller, from: Beginning) {
+  constructor(host: Host, socket: Socket, from: Beginning) {
     const { rest } = host.door.options;
     this.#host = host;
     this.#socket = socket;
-    this.#seat = seat;
-    this.#caller = caller;
-    this.#peer = caller.peer;
-    this.#address = caller.peer ?? '';
-    this.#parser = new HeadParser('request', rest.head);
+    this.#from = from;
+    this.#seat = from.seat;
+    this.#caller = from;
+    this.#peer = from.peer;
+    this.#address = from.peer ?? '';
     this.#proxy = from.proxied ? new ProxyParser() : undefined;
     this.#deadline = from.since + rest.handshakeTimeout;
+  }
+
+  get paused(): boolean {
+    return false;
   }
 
   /** Reads the request from the socket; `head`: bytes that were read before. */
@@ -92,7 +107,7 @@ export class Arrival implements Timed, Receiver {
     this.#listen();
     if (wrong !== undefined) return this.#refuse(fault(wrong), head.target.split('?', 1)[0]);
     if (early.length > 0) this.#keep(early);
-    this.#judge(head);
+    this.#judge(judgeRequest(head));
   }
 
   /** The server is closing: who has no answer yet gets this one. */
@@ -116,28 +131,22 @@ export class Arrival implements Timed, Receiver {
 
   #listen(): void {
     readInto(this.#socket, this, this.#host.door.options.settings.sharedReads);
-    this.#socket.on('error', ignore).on('close', this.#onClose).on('end', this.#onEnd);
     arm(this);
   }
 
-  #release(): void {
-    this.#socket.off('close', this.#onClose).off('end', this.#onEnd).off('error', ignore);
-    disarm(this);
-  }
-
-  readonly #onEnd = (): void => {
+  ended(): void {
     // The client left before it had its answer; nobody reads one.
     if (this.#stage !== 'answered') this.#socket.end();
-  };
+  }
 
-  readonly #onClose = (): void => {
+  closed(): void {
     disarm(this);
     const unanswered = this.#stage !== 'answered';
     this.#stage = 'answered';
     this.#asked?.abort(new Error('the client left'));
     this.#seat.leave();
-    this.#host.left(this, unanswered);
-  };
+    this.#from.over(unanswered);
+  }
 
   read(chunk: Uint8Array): void {
     if (this.#stage === 'answered') return;
@@ -152,16 +161,25 @@ export class Arrival implements Timed, Receiver {
         this.#peer = result.source.address;
         this.#address = result.source.address;
       }
-      if (result.secure) this.#caller = { ...this.#caller, secure: true };
+      if (result.secure) this.#caller = { peer: this.#caller.peer, local: () => this.#from.local(), secure: true };
       bytes = result.rest;
       if (bytes.length === 0) return;
     }
+    const known = this.#parser === undefined ? this.#host.familiar.find(bytes) : undefined;
+    if (known !== undefined) {
+      this.#shared = known.shared;
+      return this.#judge(known.request);
+    }
+    const whole = this.#parser === undefined;
+    this.#parser ??= new HeadParser('request', this.#host.door.options.rest.head);
     const result = this.#parser.receive(bytes);
     if (result.kind === 'more') return;
     if (result.kind === 'fault') return this.#refuse(result);
     if (result.kind !== 'request') return;
     if (result.rest.length > 0) this.#keep(result.rest);
-    this.#judge(result.head);
+    const request = judgeRequest(result.head);
+    if (whole && request.kind === 'upgrade' && result.rest.length === 0) this.#host.familiar.remember(bytes, request);
+    this.#judge(request);
   }
 
   #keep(bytes: Uint8Array): void {
@@ -172,9 +190,8 @@ export class Arrival implements Timed, Receiver {
 
   // ---- the judgement
 
-  #judge(head: RequestHead): void {
+  #judge(request: UpgradeRequest | PlainRequestHead | Fault): void {
     if (this.#stage === 'answered') return;
-    const request = judgeRequest(head);
     if (request.kind === 'fault') return this.#refuse(request);
     const { door } = this.#host;
     this.#address = door.addressOf(request, this.#peer);
@@ -236,12 +253,13 @@ export class Arrival implements Timed, Receiver {
       return this.#refuse(fault('WSD_UPGRADE_FAILED', textOf(reason)), request.path);
     }
     this.#stage = 'answered';
-    this.#release();
-    this.#host.left(this, false);
+    disarm(this);
+    this.#from.over(false);
     this.#seat.settle();
     const head = this.#early.length === 0 ? NOTHING : Buffer.concat(this.#early);
     this.#host.opened(this.#socket, {
       request,
+      shared: this.#shared,
       address: this.#address,
       terms,
       data: admit.data,
@@ -321,4 +339,3 @@ export class Arrival implements Timed, Receiver {
 }
 
 const NOTHING = new Uint8Array(0);
-const ignore = (): void => {};

@@ -34,16 +34,27 @@ export const parseDecimal = (text: string, max: number): number => {
 };
 
 /** Four decimal octets, all of them: the short forms of inet_aton (127.1, 0x7f.1) name an address only by accident. */
-const parseIpv4 = (text: string): Uint8Array | undefined => {
-  const parts = text.split('.', 5);
-  if (parts.length !== 4) return undefined;
-  const bytes = new Uint8Array(4);
-  for (let i = 0; i < 4; i++) {
-    const octet = parseDecimal(parts[i]!, 255);
-    if (octet < 0) return undefined;
-    bytes[i] = octet;
+const isIpv4 = (text: string, bytes?: Uint8Array): boolean => {
+  let at = 0;
+  for (let octet = 0; octet < 4; octet++) {
+    const start = at;
+    let value = 0;
+    for (; at < text.length && at < start + 3; at++) {
+      const digit = text.charCodeAt(at) - 0x30;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+    }
+    // A leading zero means octal to some readers.
+    if (at === start || value > 255 || (at > start + 1 && text.charCodeAt(start) === 0x30)) return false;
+    if (bytes !== undefined) bytes[octet] = value;
+    if (octet < 3 && text.charCodeAt(at++) !== 0x2e) return false;
   }
-  return bytes;
+  return at === text.length;
+};
+
+const parseIpv4 = (text: string): Uint8Array | undefined => {
+  const bytes = new Uint8Array(4);
+  return isIpv4(text, bytes) ? bytes : undefined;
 };
 
 // RFC 4291 section 2.2: up to eight groups of one to four hexadecimal digits, "::" once, the last 32 bits perhaps dotted.
@@ -191,6 +202,7 @@ export const isLoopback = (ip: Ip): boolean => inCidrs(ip, LOOPBACK);
  * What is no address is counted under one name together, so that an odd spelling is no way round a limit.
  */
 export const accountingKey = (text: string): string => {
+  if (isIpv4(text)) return text; // each has one spelling
   const ip = parseIp(text);
   if (ip === undefined) return 'unknown';
   if (ip.bytes.length === 4) return writeIp(ip);

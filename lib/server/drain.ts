@@ -1,6 +1,6 @@
 // The end of many connections: every peer is told, what is queued leaves, and what is left at the deadline is cut and counted.
 import { after } from '../net/wait.js';
-import type { Outcome } from '../websocket/link.js';
+import type { Outcome } from '../websocket/ending.js';
 
 export interface CloseOptions {
   /** How long in ms the peers have to finish; default 10 s. */

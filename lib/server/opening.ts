@@ -3,9 +3,10 @@
 // RFC 6455 sections 4.2.2, 10.1 and 10.2.
 import { agreeOffer, type DeflateAgreement } from '../deflate/parameters.js';
 import { type Fault, fault } from '../fault.js';
+import { HeadParser } from '../http/head.js';
 import type { OpeningRequest, Refusal, Resolved, ServerRest } from '../option-types.js';
 import type { HandshakeInfo } from '../websocket/connection.js';
-import type { PlainRequestHead, UpgradeRequest } from '../websocket/opening-server.js';
+import { judgeRequest, type PlainRequestHead, type UpgradeRequest } from '../websocket/opening-server.js';
 import { clientAddress, parseTrusted, type Trusted } from './address.js';
 import {
   couldBePage,
@@ -23,7 +24,7 @@ import { judgePath, type PathRule, parsePaths } from './paths.js';
 export interface Caller {
   readonly peer: string | undefined;
   /** Our own address of the socket: asked for only where it matters. */
-  readonly local: () => string | undefined;
+  local(): string | undefined;
   readonly secure: boolean;
 }
 
@@ -112,8 +113,17 @@ export const infoOf = (request: UpgradeRequest): HandshakeInfo => ({
   path: request.path,
   query: request.query,
   origin: request.origin,
-  fields: request.head.fields.compact(),
+  fields: request.head.fields,
 });
+
+/** The same from the text of a head that was judged before. */
+export const readInfo = (text: string): HandshakeInfo => {
+  const limits = { line: text.length, total: text.length, fields: text.length };
+  const read = new HeadParser('request', limits).receive(Buffer.from(text, 'latin1'));
+  const request = read.kind === 'request' ? judgeRequest(read.head) : read;
+  if (request.kind !== 'upgrade') throw new TypeError('this head opened no connection');
+  return infoOf(request);
+};
 
 /** What `authorize` returned, when it is a refusal. */
 export const isRefusal = (answer: unknown): answer is Refusal =>

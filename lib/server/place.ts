@@ -1,9 +1,11 @@
-// What a server keeps with a connection besides the connection itself: who it is, and the seat it holds until it ends.
+// What a server keeps with a connection besides the connection itself: who it is, and the seat it holds until it ends. Of the request it
+// keeps the text, which is read again when somebody asks: most never do.
 import type { Connection, ConnectionParts, HandshakeInfo } from '../websocket/connection.js';
-import type { Outcome } from '../websocket/link.js';
+import type { Outcome } from '../websocket/ending.js';
 import type { Seat } from './admission.js';
 import type { Opened } from './arrival.js';
-import { infoOf } from './opening.js';
+import { type Shared, textOfShared } from './familiar.js';
+import { infoOf, readInfo } from './opening.js';
 
 /** Told of the end of a connection before its user is. */
 export type Leave<Data> = (connection: Connection<Data>, outcome: Outcome) => void;
@@ -12,17 +14,27 @@ export class Place<Data> implements ConnectionParts<Data> {
   readonly subprotocol: string;
   readonly extensions: string;
   readonly remoteAddress: string;
-  readonly request: HandshakeInfo;
+  readonly #shared: Shared | undefined;
+  /** The text of the head, or what is its own of a head that others have as well: the key. */
+  #request: HandshakeInfo | string;
   readonly #seat: Seat;
   readonly #leave: Leave<Data>;
 
-  constructor({ request, terms, address, seat }: Opened, leave: Leave<Data>) {
+  constructor({ request, shared, terms, address, seat }: Opened, leave: Leave<Data>) {
     this.subprotocol = terms.protocol;
     this.extensions = terms.extensions;
     this.remoteAddress = address;
-    this.request = infoOf(request);
+    this.#shared = shared;
+    this.#request = shared === undefined ? (request.head.fields.head ?? infoOf(request)) : request.key;
     this.#seat = seat;
     this.#leave = leave;
+  }
+
+  get request(): HandshakeInfo {
+    if (typeof this.#request === 'string') {
+      this.#request = readInfo(this.#shared === undefined ? this.#request : textOfShared(this.#shared, this.#request));
+    }
+    return this.#request;
   }
 
   ended(connection: Connection<Data>, outcome: Outcome): void {

@@ -9,6 +9,7 @@ import { Deflate } from '../deflate/codec.js';
 import { type FaultCode, textOf } from '../fault.js';
 import { writeClose } from '../frame/close.js';
 import { Fields } from '../http/head.js';
+import { Bag } from '../net/bag.js';
 import { now } from '../net/clock.js';
 import { Driver } from '../net/driver.js';
 import { type LoopDelay, loopDelay } from '../net/loop-delay.js';
@@ -16,16 +17,18 @@ import type { ServerOptions } from '../option-types.js';
 import { resolveServer } from '../options.js';
 import { Budget } from '../websocket/budget.js';
 import { Connection } from '../websocket/connection.js';
-import { Link, type Outcome } from '../websocket/link.js';
+import type { Outcome } from '../websocket/ending.js';
+import { Link } from '../websocket/link.js';
 import type { Payload } from '../websocket/payload.js';
 import { Prepared } from '../websocket/prepared.js';
 import { isTrusted } from './address.js';
 import { Admission, type AdmissionCounts } from './admission.js';
 import { Admitted } from './admitted.js';
 import { type PlainRequest, refusalOf } from './answers.js';
-import type { Arrival, Host, Opened } from './arrival.js';
+import type { Host, Opened } from './arrival.js';
 import { attach } from './attach.js';
 import { type CloseCounts, type CloseOptions, drain } from './drain.js';
+import { Familiar } from './familiar.js';
 import { type Accept, type Listening, type ListenOptions, listen } from './listen.js';
 import { Door } from './opening.js';
 import { parsePaths } from './paths.js';
@@ -59,16 +62,22 @@ export interface BroadcastOptions<Data> {
   readonly key?: string | undefined;
 }
 
+/** All open connections. Looping over them sees those that were open when the loop began. */
+export interface Connections<Data> extends Iterable<Connection<Data>> {
+  readonly size: number;
+  has(connection: Connection<Data>): boolean;
+}
+
 export type OnConnection<Data> = (connection: Connection<Data>) => unknown;
 
 export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   readonly #door: Door;
   readonly #admission: Admission;
   readonly #onConnection: OnConnection<Data> | undefined;
-  readonly #connections: Set<Connection<Data>> = new Set();
+  readonly #connections: Bag<Connection<Data>> = new Bag();
   readonly #listeners: Set<Listening> = new Set();
   readonly #detach: Set<() => void> = new Set();
-  readonly #arrivals: Set<Arrival> = new Set();
+  readonly #arriving: Bag<Admitted> = new Bag();
   readonly #tally: Tally = new Tally();
   readonly #budget: Budget;
   readonly #host: Host;
@@ -97,7 +106,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   }
 
   /** Every open connection, until its 'close'. */
-  get connections(): ReadonlySet<Connection<Data>> {
+  get connections(): Connections<Data> {
     return this.#connections;
   }
 
@@ -152,7 +161,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     const message = data instanceof Prepared ? data : new Prepared(data, options);
     const how = options.key === undefined ? undefined : { key: options.key };
     let taken = 0;
-    for (const connection of this.#connections) {
+    for (const connection of this.#connections.members) {
       if (connection === options.except || options.filter?.(connection) === false) continue;
       const status = how === undefined ? connection.deliver(message) : connection.send(message, how).status;
       if (status === 'ok' || status === 'full') taken++;
@@ -217,7 +226,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
       return undefined;
     }
     const proxied = trusted && this.#door.options.rest.proxyProtocol;
-    return new Admitted(this.#host, this.#arrivals, raw, seat, proxied);
+    return new Admitted(this.#host, this.#arriving, raw, seat, proxied);
   }
 
   #take(request: IncomingMessage, socket: Duplex, head: Uint8Array, wrong: FaultCode | undefined): void {
@@ -236,6 +245,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     const server = this;
     return {
       door: this.#door,
+      familiar: new Familiar(),
       get closing() {
         return server.#closed !== undefined;
       },
@@ -246,10 +256,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
         this.#emit('refused', { code, status, remoteAddress, path, detail });
       },
       opened: (socket, opened) => this.#open(socket, opened),
-      left: (arrival, unanswered) => {
-        this.#arrivals.delete(arrival);
-        if (unanswered) this.#tally.count('left');
-      },
+      unanswered: () => this.#tally.count('left'),
     };
   }
 
@@ -266,10 +273,9 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     this.#tally.count('opened');
     this.#connections.add(connection);
     link.machine.outbox.budget = this.#budget;
-    // The 101 leaves with whatever the handler sends at once.
-    link.machine.outbox.preface(opened.accept);
     this.#greet(connection, link);
-    driver.start(link, opened.head);
+    // The 101 leaves with whatever the handler sends at once.
+    driver.start(link, opened.head, opened.accept);
     connection.opened();
   }
 
@@ -296,7 +302,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     for (const detach of this.#detach) detach();
     for (const listener of this.#listeners) listener.close();
     this.#listeners.clear();
-    for (const arrival of this.#arrivals) arrival.turnAway();
+    for (const admitted of this.#arriving) admitted.turnAway();
     const counts = await drain([...this.#connections], options);
     this.emit('close');
     return counts;

@@ -3,8 +3,9 @@
 import type { Fields } from '../http/head.js';
 import { orAborted } from './abort.js';
 import { Emitter } from './emitter.js';
+import type { Outcome } from './ending.js';
 import type { Message } from './inbox.js';
-import type { Link, Listener, Outcome } from './link.js';
+import type { Link, Listener } from './link.js';
 import type { MessageOptions } from './outgoing.js';
 import type { Payload } from './payload.js';
 import type { Prepared } from './prepared.js';
@@ -43,6 +44,8 @@ export interface ConnectionParts<Data = unknown> {
 let ids = 0;
 
 export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implements Listener, AsyncIterable<Message> {
+  /** @internal Where the server keeps it. */
+  place = -1;
   /** Whatever the embedder wants to keep with the connection; `authorize` sets it. */
   data: Data;
   readonly #id: number = ++ids;
@@ -184,7 +187,7 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
   message(data: Message, binary: boolean): PromiseLike<unknown> | undefined {
     const { only } = this;
     if (only?.name === 'message') {
-      const value = (only.call as (data: Message, binary: boolean) => unknown)(data, binary);
+      const value = (only.listener as (data: Message, binary: boolean) => unknown).call(this, data, binary);
       return isPending(value) ? value : undefined;
     }
     const outer = later; // a listener may have another connection deliver

@@ -2,24 +2,45 @@
 // end a process) and without memory until somebody listens. Listeners run in the order in which they were added.
 
 export type AnyListener = (...args: never[]) => unknown;
+
+/** A link of the chain of listeners. Never changed: who runs through a chain is not disturbed by one that is added or removed. */
 export interface Entry {
   readonly name: PropertyKey;
-  readonly call: AnyListener;
+  readonly listener: AnyListener;
   readonly once: boolean;
+  readonly next: Entry | undefined;
 }
 
-const NONE: readonly Entry[] = [];
+const entriesOf = (chain: Entry | undefined): Entry[] => {
+  const entries: Entry[] = [];
+  for (let entry = chain; entry !== undefined; entry = entry.next) entries.push(entry);
+  return entries;
+};
+
+const chainOf = (entries: readonly Entry[]): Entry | undefined =>
+  entries.reduceRight<Entry | undefined>((next, entry) => ({ ...entry, next }), undefined);
+
+/** The entry made last: where one function serves many emitters, one entry does. */
+let latest: Entry = { name: '', listener: () => {}, once: false, next: undefined };
+
+const entryOf = (name: PropertyKey, listener: AnyListener, once: boolean): Entry => {
+  if (latest.name !== name || latest.listener !== listener || latest.once !== once) {
+    latest = { name, listener, once, next: undefined };
+  }
+  return latest;
+};
 
 export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
-  /** All listeners in one list, never changed in place: a connection has few, and an idle one should not own a table for them. */
-  #entries: readonly Entry[] = NONE;
+  /** All listeners in one chain: a connection has few, and an idle one should not own a table or a list for them. */
+  #chain: Entry | undefined;
 
+  /** A listener is called with the emitter as `this`, so that one function can serve many: `function (this: Connection, data) {…}`. */
   on<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => unknown): this {
-    return this.#add({ name, call: listener, once: false });
+    return this.#add(name, listener as AnyListener, false);
   }
 
   once<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => unknown): this {
-    return this.#add({ name, call: listener, once: true });
+    return this.#add(name, listener as AnyListener, true);
   }
 
   addListener<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => unknown): this {
@@ -28,8 +49,9 @@ export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
 
   /** Removes the listener that was added last. */
   off<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => unknown): this {
-    const at = this.#entries.findLastIndex((entry) => entry.name === name && entry.call === listener);
-    if (at >= 0) this.#entries = this.#entries.toSpliced(at, 1);
+    const entries = entriesOf(this.#chain);
+    const at = entries.findLastIndex((entry) => entry.name === name && entry.listener === listener);
+    if (at >= 0) this.#chain = chainOf(entries.toSpliced(at, 1));
     return this;
   }
 
@@ -38,26 +60,27 @@ export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
   }
 
   removeAllListeners(name?: keyof Events): this {
-    this.#entries = name === undefined ? NONE : this.#entries.filter((entry) => entry.name !== name);
+    this.#chain =
+      name === undefined ? undefined : chainOf(entriesOf(this.#chain).filter((entry) => entry.name !== name));
     return this;
   }
 
   listenerCount(name: keyof Events): number {
     let count = 0;
-    for (const entry of this.#entries) if (entry.name === name) count++;
+    for (let entry = this.#chain; entry !== undefined; entry = entry.next) if (entry.name === name) count++;
     return count;
   }
 
   /** Whether anybody listens: asked for every message. */
   protected heard(name: keyof Events): boolean {
-    for (const entry of this.#entries) if (entry.name === name) return true;
+    for (let entry = this.#chain; entry !== undefined; entry = entry.next) if (entry.name === name) return true;
     return false;
   }
 
   /** The listener, where it is the only one of all and stays: the usual case, without a loop. */
   protected get only(): Entry | undefined {
-    const entry = this.#entries.length === 1 ? this.#entries[0] : undefined;
-    return entry?.once === false ? entry : undefined;
+    const entry = this.#chain;
+    return entry?.next === undefined && entry?.once === false ? entry : undefined;
   }
 
   /** Calls every listener; what they return goes to `returned`. A listener's exception is the caller's to catch. */
@@ -67,11 +90,11 @@ export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
     returned?: (value: unknown) => void,
   ): boolean {
     let heard = false;
-    for (const entry of this.#entries) {
+    for (let entry = this.#chain; entry !== undefined; entry = entry.next) {
       if (entry.name !== name) continue;
+      if (entry.once && !this.#drop(entry)) continue; // called meanwhile, by one before it
       heard = true;
-      if (entry.once) this.#entries = this.#entries.filter((other) => other !== entry);
-      const value = (entry.call as (...args: Events[Name]) => unknown)(...args);
+      const value = (entry.listener as (...args: Events[Name]) => unknown).apply(this, args);
       if (value !== undefined && returned !== undefined) returned(value);
     }
     return heard;
@@ -80,10 +103,19 @@ export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
   /** Told when a listener is added. */
   protected added(_name: PropertyKey): void {}
 
-  #add(entry: Entry): this {
-    if (typeof entry.call !== 'function') throw new TypeError('a listener must be a function');
-    this.#entries = this.#entries === NONE ? [entry] : [...this.#entries, entry];
-    this.added(entry.name);
+  /** Copies of the chain may have been made since: it is known by what it says. */
+  #drop(used: Entry): boolean {
+    const entries = entriesOf(this.#chain);
+    const at = entries.findIndex((entry) => entry.once && entry.name === used.name && entry.listener === used.listener);
+    if (at >= 0) this.#chain = chainOf(entries.toSpliced(at, 1));
+    return at >= 0;
+  }
+
+  #add(name: PropertyKey, listener: AnyListener, once: boolean): this {
+    if (typeof listener !== 'function') throw new TypeError('a listener must be a function');
+    const last = entryOf(name, listener, once);
+    this.#chain = this.#chain === undefined ? last : chainOf([...entriesOf(this.#chain), last]);
+    this.added(name);
     return this;
   }
 }

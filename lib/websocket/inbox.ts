@@ -28,11 +28,24 @@ const MOST_SIZE = 256 * 1024;
 
 type Pull = (result: IteratorResult<Message, undefined>) => void;
 
+export type InboxSettings = Pick<ConnectionSettings, 'concurrency' | 'text' | 'lend'>;
+
+/** What the consumer gets: a string, or bytes that are its own unless `lent`. */
+export const messageOf = (
+  bytes: Buffer,
+  start: number,
+  end: number,
+  kind: Kind,
+  lent: boolean,
+  settings: InboxSettings,
+): Message =>
+  kind === KIND.binary || settings.text === 'bytes'
+    ? copyOf(bytes, start, end, lent)
+    : bytes.toString(kind === KIND.ascii ? 'latin1' : 'utf8', start, end);
+
 export class Inbox {
   readonly #port: InboxPort;
-  readonly #concurrency: number;
-  readonly #asBytes: boolean;
-  readonly #lend: boolean;
+  readonly #settings: InboxSettings;
   #queue: (Waiting | undefined)[] | undefined;
   #head = 0;
   #size = 0; // string and byte lengths in the queue
@@ -48,11 +61,9 @@ export class Inbox {
   #closing = false;
   #delivering = false; // a listener is running
 
-  constructor(port: InboxPort, settings: Pick<ConnectionSettings, 'concurrency' | 'text' | 'lend'>) {
+  constructor(port: InboxPort, settings: InboxSettings) {
     this.#port = port;
-    this.#concurrency = settings.concurrency;
-    this.#asBytes = settings.text === 'bytes';
-    this.#lend = settings.lend;
+    this.#settings = settings;
   }
 
   get paused(): boolean {
@@ -62,10 +73,8 @@ export class Inbox {
   accept(bytes: Buffer, start: number, end: number, kind: Kind, owned: boolean): void {
     const binary = kind === KIND.binary;
     const direct = this.#queue === undefined && this.#mayDeliver();
-    const data =
-      binary || this.#asBytes
-        ? copyOf(bytes, start, end, owned || (direct && this.#lend))
-        : bytes.toString(kind === KIND.ascii ? 'latin1' : 'utf8', start, end);
+    const lent = owned || (direct && this.#settings.lend);
+    const data = messageOf(bytes, start, end, kind, lent, this.#settings);
     if (direct) {
       this.#deliver(data, binary);
       if (this.#queue !== undefined) this.pump();
@@ -171,7 +180,7 @@ export class Inbox {
       !this.#delivering &&
       !this.#paused &&
       this.#iterators === 0 &&
-      this.#running < this.#concurrency &&
+      this.#running < this.#settings.concurrency &&
       this.#port.hasListener()
     );
   }
@@ -194,7 +203,11 @@ export class Inbox {
     this.#delivering = true;
     const later = this.#port.deliver(data, binary);
     this.#delivering = false;
-    if (later === undefined) return;
+    if (later !== undefined) this.began(later);
+  }
+
+  /** A handler is at work on a message it was given. */
+  began(later: PromiseLike<unknown>): void {
     this.#running++;
     const settled = (): void => {
       this.#running--;

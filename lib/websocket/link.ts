@@ -1,30 +1,19 @@
 // One open connection inside: joins the machine, the inbox and the sending half with a wire, and keeps the promises of the API: back-pressure,
 // pings that resolve, one outcome. The wire is given: a socket's driver, or a pair in memory. What users see is connection.ts.
 // RFC 6455 sections 5.5 and 7.
-import { closeCodeOf, type Fault, type FaultCode, fault, phraseOf, textOf, WsdError } from '../fault.js';
+import { type Fault, type FaultCode, fault, textOf, WsdError } from '../fault.js';
 import { type CloseBody, writeClose } from '../frame/close.js';
 import { OPCODE } from '../frame/opcode.js';
 import { orAborted } from './abort.js';
 import type { Codec } from './codec.js';
-import { Inbox, type InboxPort, type Message } from './inbox.js';
-import { type Kind, Machine, type Sink } from './machine.js';
+import { Ending, type Outcome } from './ending.js';
+import { Inbox, type InboxPort, type Message, messageOf } from './inbox.js';
+import { KIND, type Kind, Machine, type Sink } from './machine.js';
 import { Outgoing } from './outgoing.js';
 import { bytesOf, type Payload } from './payload.js';
 import { Pings, refused } from './pings.js';
 import type { ConnectionSettings } from './settings.js';
 import type { Wire } from './wire.js';
-
-/** How a connection ended. */
-export interface Outcome {
-  /** The code of the peer's Close frame; without one, the code we failed the connection with, or 1006. */
-  readonly code: number;
-  readonly reason: string;
-  /** Both Close frames were exchanged. */
-  readonly clean: boolean;
-  /** Who sent the first Close frame; none: the connection broke. */
-  readonly initiator: 'local' | 'remote' | 'none';
-  readonly fault?: FaultCode;
-}
 
 /** Where the link tells what its user should know. */
 export interface Listener {
@@ -39,26 +28,15 @@ export interface Listener {
 
 export class Link implements Sink, InboxPort {
   readonly machine: Machine;
-  readonly inbox: Inbox;
   readonly outgoing: Outgoing;
-  readonly settings: ConnectionSettings;
   readonly wire: Wire;
-  /** Pongs that answer no ping of ours. */
-  unasked = 0;
   #listener: Listener | undefined;
+  #inbox: Inbox | undefined;
   #releasing = false;
   #held = false;
   #full = false; // the inbox takes nothing
-  #cut = false;
   #pings: Pings | undefined;
-  #initiator: Outcome['initiator'] = 'none';
-  #theirs: CloseBody | undefined;
-  #fault: FaultCode | undefined;
-  #over = false; // the wire is gone
-  #giveUpAt = 0;
-  #deliveredBefore = 0;
-  #outcome: Outcome | undefined;
-  #waiters: ((outcome: Outcome) => void)[] | undefined;
+  #end: Ending | undefined;
 
   constructor(
     role: 'server' | 'client',
@@ -67,16 +45,38 @@ export class Link implements Sink, InboxPort {
     wire: Wire,
     entropy: () => number,
   ) {
-    this.settings = settings;
     this.wire = wire;
     this.machine = new Machine(role, settings, this, codec, entropy, wire.now());
     this.machine.outbox.wire = wire;
-    this.outgoing = new Outgoing(this.machine, settings, codec, wire);
-    this.inbox = new Inbox(this, settings);
+    this.outgoing = new Outgoing(this.machine, wire);
   }
 
   set listener(listener: Listener) {
     this.#listener = listener;
+  }
+
+  get settings(): ConnectionSettings {
+    return this.machine.settings;
+  }
+
+  /** Pongs that answer no ping of ours. */
+  get unasked(): number {
+    return this.#pings?.unasked ?? 0;
+  }
+
+  /** Made when a message cannot be delivered at once, or somebody wants to have a say in it. */
+  get inbox(): Inbox {
+    this.#inbox ??= new Inbox(this, this.settings);
+    return this.#inbox;
+  }
+
+  get #ending(): Ending {
+    this.#end ??= new Ending();
+    return this.#end;
+  }
+
+  get #over(): boolean {
+    return this.#end?.over === true;
   }
 
   // ---- for the wire
@@ -91,7 +91,7 @@ export class Link implements Sink, InboxPort {
 
   /** Once before the wire writes what is owed outside of a read. */
   work(): void {
-    this.inbox.pump();
+    this.#inbox?.pump();
     if (!this.#releasing) return;
     this.#releasing = false;
     if (this.#full) return;
@@ -105,14 +105,15 @@ export class Link implements Sink, InboxPort {
   }
 
   tick(now: number): void {
-    if (this.#over) {
-      if (now < this.#giveUpAt) return;
+    const end = this.#end;
+    if (end?.over === true) {
+      if (now < end.giveUpAt) return;
       // A consumer that is slow but at work may finish.
-      if (this.inbox.delivered === this.#deliveredBefore) return this.inbox.discard();
-      this.#deliveredBefore = this.inbox.delivered;
-      this.#giveUpAt = now + this.settings.closeTimeout;
+      if (this.inbox.delivered === end.deliveredBefore) return this.inbox.discard();
+      end.deliveredBefore = this.inbox.delivered;
+      end.giveUpAt = now + this.settings.closeTimeout;
     } else if (this.machine.liveness.overdue(now)) {
-      this.#fault ??= 'WSD_CLOSE_TIMEOUT';
+      this.#ending.blame('WSD_CLOSE_TIMEOUT');
       this.wire.destroy();
     } else {
       if (now >= this.outgoing.restAt) this.outgoing.rest();
@@ -129,7 +130,7 @@ export class Link implements Sink, InboxPort {
   }
 
   deadline(): number {
-    if (this.#over) return this.#outcome === undefined ? this.#giveUpAt : Infinity;
+    if (this.#end?.over === true) return this.#end.known ? Infinity : this.#end.giveUpAt;
     return Math.min(this.machine.liveness.deadline(), this.outgoing.restAt);
   }
 
@@ -152,21 +153,23 @@ export class Link implements Sink, InboxPort {
 
   /** The wire is gone; nothing more comes and nothing more can leave. */
   over(cause: FaultCode): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#giveUpAt = this.wire.now() + this.settings.closeTimeout;
-    this.#deliveredBefore = this.inbox.delivered;
+    const end = this.#ending;
+    if (end.over) return;
+    end.over = true;
+    end.giveUpAt = this.wire.now() + this.settings.closeTimeout;
+    end.deliveredBefore = this.#inbox?.delivered ?? 0;
     // The end is only a fault where no closing handshake was complete.
-    if (this.machine.state !== 'closed') this.#fault ??= cause;
+    if (this.machine.state !== 'closed') end.blame(cause);
     this.machine.end();
     this.#settleAll();
-    this.inbox.end(() => this.#close());
+    if (this.#inbox === undefined) this.#close();
+    else this.#inbox.end(() => this.#close());
   }
 
   // ---- for the user
 
   get state(): 'open' | 'closing' | 'closed' {
-    if (this.#over || this.#cut) return 'closed';
+    if (this.#end?.over === true || this.#end?.cut === true) return 'closed';
     return this.machine.state === 'open' ? 'open' : 'closing';
   }
 
@@ -176,7 +179,7 @@ export class Link implements Sink, InboxPort {
     if (this.#pings.full) return this.#pings.wait(NOTHING, 0);
     const payload = data === undefined ? this.#pings.nextData() : controlBytes(data);
     if (this.state !== 'open') return refused('WSD_SOCKET_ENDED', 'the connection is not open');
-    const answered = this.#pings.wait(payload, this.wire.now());
+    const answered = this.#pings.wait(payload, this.wire.exact());
     this.machine.sender.control(OPCODE.ping, payload);
     this.outgoing.owe();
     return orAborted(answered, signal);
@@ -192,7 +195,7 @@ export class Link implements Sink, InboxPort {
   close(code: number | undefined, reason: string, within: number = this.settings.closeTimeout): Promise<Outcome> {
     const body = writeClose(code, reason);
     if (!this.#over && this.machine.close(body, this.wire.now(), within)) {
-      this.#initiator = 'local';
+      this.#ending.begunBy('local');
       // The peer's Close may lie behind what nobody reads.
       this.inbox.close();
       this.outgoing.abandon();
@@ -209,27 +212,26 @@ export class Link implements Sink, InboxPort {
   }
 
   terminate(): void {
-    if (this.#over) return this.inbox.discard();
-    if (this.#cut) return;
-    this.#fault ??= 'WSD_TERMINATED';
-    this.#cut = true;
+    if (this.#over) return this.#inbox?.discard();
+    if (this.#end?.cut === true) return;
+    this.#ending.blame('WSD_TERMINATED');
+    this.#ending.cut = true;
     this.machine.end();
-    this.inbox.discard();
+    this.#inbox?.discard();
     this.wire.destroy();
   }
 
   outcome(): Promise<Outcome> {
-    if (this.#outcome !== undefined) return Promise.resolve(this.#outcome);
-    return new Promise((resolve) => {
-      this.#waiters ??= [];
-      this.#waiters.push(resolve);
-    });
+    return this.#ending.outcome();
   }
 
   // ---- Sink
 
   message(bytes: Buffer, start: number, end: number, kind: Kind, owned: boolean): void {
-    this.inbox.accept(bytes, start, end, kind, owned);
+    if (this.#inbox !== undefined || !this.hasListener()) return this.inbox.accept(bytes, start, end, kind, owned);
+    const data = messageOf(bytes, start, end, kind, owned || this.settings.lend, this.settings);
+    const later = this.deliver(data, kind === KIND.binary);
+    if (later !== undefined) this.inbox.began(later);
   }
 
   pinged(payload: Uint8Array): void {
@@ -237,25 +239,26 @@ export class Link implements Sink, InboxPort {
   }
 
   ponged(payload: Uint8Array): void {
-    if (this.#pings?.answer(payload, this.wire.now()) !== true) this.unasked++;
+    this.#pings ??= new Pings();
+    this.#pings.answer(payload, this.wire.exact());
     this.#listener?.ponged(payload);
   }
 
   tired(): void {
-    if (this.#cut || this.#over) return;
+    if (this.state === 'closed') return;
     this.#stop();
     this.#releasing = true;
     this.wire.later();
   }
 
   closing(body: CloseBody): void {
-    if (this.#initiator === 'none') this.#initiator = 'remote';
-    this.#theirs = body;
+    this.#ending.begunBy('remote');
+    this.#ending.theirs(body);
   }
 
   broken(what: Fault): void {
-    if (this.#initiator === 'none') this.#initiator = 'local';
-    this.#fault ??= what.code;
+    this.#ending.begunBy('local');
+    this.#ending.blame(what.code);
     this.#pings?.end(new WsdError(what.code));
     this.#listener?.failed(new WsdError(what.code, what.detail));
   }
@@ -282,7 +285,7 @@ export class Link implements Sink, InboxPort {
   }
 
   release(): void {
-    if (this.#cut) return;
+    if (this.#end?.cut === true) return;
     this.#full = false;
     this.#releasing = !this.#over;
     this.wire.later();
@@ -303,24 +306,12 @@ export class Link implements Sink, InboxPort {
   }
 
   #settleAll(): void {
-    this.#pings?.end(new WsdError(this.#fault ?? 'WSD_SOCKET_ENDED'));
+    this.#pings?.end(new WsdError(this.#end?.fault ?? 'WSD_SOCKET_ENDED'));
     this.outgoing.end();
   }
 
   #close(): void {
-    const clean = this.machine.state === 'closed' && this.#theirs !== undefined;
-    const failedWith = this.#fault === undefined ? 1006 : closeCodeOf(this.#fault);
-    const outcome: Outcome = {
-      code: this.#theirs?.code ?? failedWith,
-      reason: this.#theirs?.reason ?? (this.#fault === undefined ? '' : phraseOf(this.#fault)),
-      clean,
-      initiator: this.#initiator,
-      ...(this.#fault === undefined || clean ? {} : { fault: this.#fault }),
-    };
-    this.#outcome = outcome;
-    for (const waiter of this.#waiters ?? []) waiter(outcome);
-    this.#waiters = undefined;
-    this.#listener?.ended(outcome);
+    this.#listener?.ended(this.#ending.settle(this.machine.state === 'closed'));
   }
 }
 

@@ -13,15 +13,13 @@ export class Liveness {
   #closeBy = 0; // when the closing handshake must be over; 0: not closing
   /** A deadline may have come nearer since this was last set to false. */
   nearer = true;
-  #tokens: number;
-  #filled: number;
+  #allowance: { tokens: number; filled: number } | undefined;
 
   constructor(settings: ConnectionSettings, now: number) {
     this.#settings = settings;
     this.#heard = now;
     this.#active = now;
-    this.#tokens = settings.rate?.burst ?? 0;
-    this.#filled = now;
+    if (settings.rate !== undefined) this.#allowance = { tokens: settings.rate.burst, filled: now };
   }
 
   heard(now: number): void {
@@ -51,12 +49,13 @@ export class Liveness {
 
   /** Takes one frame off the allowance; false when it is used up. */
   count(now: number): boolean {
+    const allowance = this.#allowance;
     const rate = this.#settings.rate;
-    if (rate === undefined) return true;
-    this.#tokens = Math.min(rate.burst, this.#tokens + ((now - this.#filled) * rate.perSecond) / 1000);
-    this.#filled = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
+    if (allowance === undefined || rate === undefined) return true;
+    allowance.tokens = Math.min(rate.burst, allowance.tokens + ((now - allowance.filled) * rate.perSecond) / 1000);
+    allowance.filled = now;
+    if (allowance.tokens < 1) return false;
+    allowance.tokens--;
     return true;
   }
 

@@ -2,15 +2,16 @@
 // Owns no socket, no clock, no timer and no randomness, and never throws for what a peer sent.
 // Four kinds of methods: read (state, deadline), feed (receive, tick), command (send, ping, close, fail), drain (outbox).
 // RFC 6455 sections 5, 6, 7; RFC 7692 section 6. The opening handshake is in opening-*.ts; the first byte after it comes here.
-import { isUtf8, Utf8Check } from '../bytes/utf8.js';
+import { giveMemory } from '../bytes/spares.js';
+import { isUtf8 } from '../bytes/utf8.js';
 import { closeCodeOf, type Fault, type FaultCode, fault, phraseOf } from '../fault.js';
-import { Assembly } from '../frame/assembly.js';
 import { type CloseBody, parseClose, writeClose } from '../frame/close.js';
 import { type FrameHeader, parseHeader } from '../frame/header.js';
 import { isAsciiSum, mask } from '../frame/mask.js';
 import { isControl, OPCODE } from '../frame/opcode.js';
 import { checkHeader } from '../frame/rules.js';
 import type { Codec } from './codec.js';
+import { Incoming } from './incoming.js';
 import { Liveness } from './liveness.js';
 import { Outbox } from './outbox.js';
 import { Sender } from './sender.js';
@@ -51,22 +52,13 @@ export class Machine {
   readonly sender: Sender;
   readonly liveness: Liveness;
   readonly role: 'server' | 'client';
-  readonly #settings: ConnectionSettings;
+  readonly settings: ConnectionSettings;
   readonly #sink: Sink;
-  readonly #codec: Codec | undefined;
+  readonly codec: Codec | undefined;
   #state: State = 'open';
   #held = false;
-  #inflated = 0; // since the chunk began
   #rest: Buffer = NOTHING; // bytes that wait for more: the start of a frame header, or all that came while held
-  #opcode = 0; // of the message under way; 0 when there is none
-  #compressed = false;
-  #frames = 0;
-  #left = 0; // octets of the current frame still to come
-  #fin = true;
-  #key = 0;
-  #phase = 0;
-  #assembly: Assembly | undefined;
-  #utf8: Utf8Check | undefined;
+  #incoming: Incoming | undefined;
 
   constructor(
     role: 'server' | 'client',
@@ -77,9 +69,9 @@ export class Machine {
     now: number,
   ) {
     this.role = role;
-    this.#settings = settings;
+    this.settings = settings;
     this.#sink = sink;
-    this.#codec = codec;
+    this.codec = codec;
     this.sender = new Sender(this.outbox, codec, settings, role === 'client' ? entropy : undefined);
     this.liveness = new Liveness(settings, now);
   }
@@ -90,7 +82,7 @@ export class Machine {
 
   /** Bytes of a message and of unread chunks held in memory. */
   get holding(): number {
-    return this.#rest.length + (this.#assembly?.size ?? 0);
+    return this.#rest.length + (this.#incoming?.assembly.size ?? 0);
   }
 
   // ---- feed
@@ -139,7 +131,7 @@ export class Machine {
   // ---- commands
 
   /** Section 7.1.2: starts the closing handshake. False when it was started already. */
-  close(body: Uint8Array, now: number, within: number = this.#settings.closeTimeout): boolean {
+  close(body: Uint8Array, now: number, within: number = this.settings.closeTimeout): boolean {
     if (this.#state !== 'open') return false;
     this.#state = 'closing';
     this.sender.close(body);
@@ -163,7 +155,7 @@ export class Machine {
     if (this.#state !== 'failed') this.#state = 'closed';
     this.#forget();
     this.outbox.clear();
-    this.#codec?.close();
+    this.codec?.close();
   }
 
   // ---- reading
@@ -171,15 +163,17 @@ export class Machine {
   /** `own`: the bytes are ours to keep, not the driver's. */
   #read(bytes: Buffer, own: boolean, now: number): void {
     const end = bytes.length;
-    this.#inflated = 0;
     const masked = this.role === 'server';
+    if (this.#incoming !== undefined) this.#incoming.inflated = 0;
     let at = 0;
     while (at < end && !this.#held && (this.#state === 'open' || this.#state === 'closing')) {
-      if (this.#left > 0) {
-        at = this.#readBody(bytes, at, end, now);
+      const incoming = this.#incoming;
+      if (incoming !== undefined && incoming.left > 0) {
+        at = this.#readBody(incoming, bytes, at, end, now);
         continue;
       }
-      const next = this.#opcode === 0 ? readWhole(bytes, at, end, masked, this.#settings.maxMessage) : 0;
+      const between = incoming === undefined || incoming.opcode === 0;
+      const next = between ? readWhole(bytes, at, end, masked, this.settings.maxMessage) : 0;
       if (next > 0) {
         at = next;
         this.#deliverWhole(bytes, now);
@@ -207,17 +201,18 @@ export class Machine {
 
   /** All that can be said against a frame before its payload is there, so that nothing is allocated for it. */
   #judge(h: FrameHeader): FaultCode | undefined {
-    const open = this.#opcode !== 0;
-    const broken = checkHeader(h, { masked: this.role === 'server', open, deflate: this.#codec !== undefined });
+    const incoming = this.#incoming;
+    const open = incoming !== undefined && incoming.opcode !== 0;
+    const broken = checkHeader(h, { masked: this.role === 'server', open, deflate: this.codec !== undefined });
     if (broken !== undefined) return broken;
     if (isControl(h.opcode)) return undefined;
-    const compressed = open ? this.#compressed : (h.rsv & 4) !== 0;
-    const text = (open ? this.#opcode : h.opcode) === OPCODE.text;
-    const size = (this.#assembly?.size ?? 0) + h.length;
-    const limit = text ? Math.min(this.#settings.maxMessage, LONGEST_STRING) : this.#settings.maxMessage;
+    const compressed = open ? incoming.compressed : (h.rsv & 4) !== 0;
+    const text = (open ? incoming.opcode : h.opcode) === OPCODE.text;
+    const size = (open ? incoming.assembly.size : 0) + h.length;
+    const limit = text ? Math.min(this.settings.maxMessage, LONGEST_STRING) : this.settings.maxMessage;
     // What does not compress grows a little: 5 octets for each stored block of 16 KiB or more.
     if (size > (compressed ? limit + (limit >>> 10) + 64 : limit)) return 'WSD_MESSAGE_SIZE';
-    return this.#frames >= this.#settings.maxFragments ? 'WSD_MESSAGE_FRAGMENTS' : undefined;
+    return open && incoming.frames >= this.settings.maxFragments ? 'WSD_MESSAGE_FRAGMENTS' : undefined;
   }
 
   #counted(now: number): boolean {
@@ -240,69 +235,45 @@ export class Machine {
   }
 
   #beginFrame(h: FrameHeader, now: number): void {
-    if (this.#opcode === 0) {
-      this.#opcode = h.opcode;
-      this.#compressed = (h.rsv & 4) !== 0;
-      this.#frames = 0;
-      this.#assembly ??= new Assembly();
-      this.#utf8?.reset();
-      this.liveness.messageBegan(now);
-    }
-    this.#frames++;
-    this.#left = h.length;
-    this.#fin = h.fin;
-    this.#key = h.maskKey;
-    this.#phase = 0;
-    if (h.length === 0 && h.fin) this.#finishMessage(now);
+    this.#incoming ??= new Incoming();
+    if (this.#incoming.begin(h)) this.liveness.messageBegan(now);
+    if (this.#incoming.whole) this.#finishMessage(this.#incoming, now);
   }
 
-  #readBody(bytes: Buffer, at: number, end: number, now: number): number {
-    const take = Math.min(this.#left, end - at);
-    const assembly = this.#assembly as Assembly;
-    const from = assembly.size;
-    if (this.role === 'server') mask(bytes, this.#key, at, at + take, this.#phase);
-    assembly.append(bytes, at, at + take, from + this.#left, !this.#fin);
-    this.#phase = (this.#phase + take) & 3;
-    this.#left -= take;
-    // Section 8.1, judged as it arrives; what is compressed can only be judged when it is inflated.
-    if (this.#opcode === OPCODE.text && !this.#compressed) {
-      this.#utf8 ??= new Utf8Check();
-      if (!this.#utf8.push(assembly.room.subarray(from, from + take))) {
-        this.fail(fault('WSD_MESSAGE_UTF8'), now);
-        return end;
-      }
+  #readBody(incoming: Incoming, bytes: Buffer, at: number, end: number, now: number): number {
+    const stop = at + Math.min(incoming.left, end - at);
+    if (!incoming.read(bytes, at, stop, this.role === 'server')) {
+      this.fail(fault('WSD_MESSAGE_UTF8'), now);
+      return end;
     }
-    if (this.#left === 0 && this.#fin) this.#finishMessage(now);
-    return at + take;
+    if (incoming.whole) this.#finishMessage(incoming, now);
+    return stop;
   }
 
-  #finishMessage(now: number): void {
-    const text = this.#opcode === OPCODE.text;
-    const compressed = this.#compressed;
-    const assembly = this.#assembly as Assembly;
-    this.#opcode = 0;
-    this.#frames = 0;
+  #finishMessage(incoming: Incoming, now: number): void {
+    const { assembly, compressed } = incoming;
+    const text = incoming.opcode === OPCODE.text;
+    const whole = incoming.finish();
     this.liveness.messageEnded();
-    const whole = compressed || !text || this.#utf8 === undefined || this.#utf8.finish();
     if (!whole) return this.fail(fault('WSD_MESSAGE_UTF8'), now);
     if (!this.#counted(now)) return;
     const taken = assembly.take();
     let bytes: Buffer = taken;
     if (compressed) {
-      const limit = text ? Math.min(this.#settings.maxMessage, LONGEST_STRING) : this.#settings.maxMessage;
-      const plain = (this.#codec as Codec).inflate(bytes, limit);
+      const limit = text ? Math.min(this.settings.maxMessage, LONGEST_STRING) : this.settings.maxMessage;
+      const plain = (this.codec as Codec).inflate(bytes, limit);
       if ('kind' in plain) return this.fail(plain, now);
       bytes = Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
       if (text && !isUtf8(bytes)) return this.fail(fault('WSD_MESSAGE_UTF8'), now);
     }
     this.liveness.message(now);
     // Its own memory goes to the consumer, unless it is only lent to it or becomes a string.
-    const given = !compressed && !this.#settings.lend && !(text && this.#settings.text === 'string');
+    const given = !compressed && !this.settings.lend && !(text && this.settings.text === 'string');
     this.#sink.message(bytes, 0, bytes.length, text ? KIND.text : KIND.binary, given);
-    if (!given) Assembly.recycle(taken);
+    if (!given) giveMemory(taken);
     if (!compressed) return;
-    this.#inflated += bytes.length;
-    if (this.#inflated > MUCH) this.#sink.tired?.();
+    incoming.inflated += bytes.length;
+    if (incoming.inflated > MUCH) this.#sink.tired?.();
   }
 
   #readControl(opcode: number, payload: Buffer, now: number): void {
@@ -327,7 +298,6 @@ export class Machine {
 
   #forget(): void {
     this.#rest = NOTHING;
-    this.#assembly = undefined;
-    this.#left = 0;
+    this.#incoming = undefined;
   }
 }

@@ -6,9 +6,9 @@ import { OPCODE } from '../frame/opcode.js';
 import type { Codec } from './codec.js';
 import { GATHER } from './gather.js';
 import type { Machine } from './machine.js';
-import { PIECE_COST } from './outbox.js';
 import { bytesOf, type Payload } from './payload.js';
 import { Prepared } from './prepared.js';
+import { PIECE_COST } from './queue.js';
 import type { SendOptions } from './sender.js';
 import { CLOSED, DROPPED, Full, OK, type SendStatus, type Sent } from './sent.js';
 import type { ConnectionSettings } from './settings.js';
@@ -28,20 +28,24 @@ export class Outgoing {
   /** A chunk is being read: what is owed leaves when it is done, so nobody need be woken. */
   reading = false;
   readonly #machine: Machine;
-  readonly #settings: ConnectionSettings;
-  readonly #codec: Codec | undefined;
   readonly #wire: Wire;
   #behind: (() => void)[] | undefined; // messages that wait for a streamed one to end
   #behindSize = 0;
   #drain: { readonly promise: Promise<SendStatus>; readonly resolve: (status: SendStatus) => void } | undefined;
-  #restAt = Infinity;
+  #restAt = 0; // 0: it rests
 
-  constructor(machine: Machine, settings: ConnectionSettings, codec: Codec | undefined, wire: Wire) {
+  constructor(machine: Machine, wire: Wire) {
     this.#machine = machine;
-    this.#settings = settings;
-    this.#codec = codec;
     this.#wire = wire;
-    machine.outbox.dropsNothing = settings.policy === 'close';
+    machine.outbox.dropsNothing = machine.settings.policy === 'close';
+  }
+
+  get #settings(): ConnectionSettings {
+    return this.#machine.settings;
+  }
+
+  get #codec(): Codec | undefined {
+    return this.#machine.codec;
   }
 
   /** Bytes that were sent and have not left for the kernel. */
@@ -156,11 +160,11 @@ export class Outgoing {
 
   /** When the compressor may be put to rest. */
   get restAt(): number {
-    return this.#restAt;
+    return this.#restAt === 0 ? Infinity : this.#restAt;
   }
 
   rest(): void {
-    this.#restAt = Infinity;
+    this.#restAt = 0;
     this.#codec?.rest();
   }
 

@@ -13,6 +13,8 @@ interface Waiting {
 const MOST = 1024;
 
 export class Pings {
+  /** Pongs that answer no ping of ours. */
+  unasked = 0;
   #waiting: Waiting[] = [];
   #number = 0;
 
@@ -39,7 +41,10 @@ export class Pings {
   answer(payload: Uint8Array, now: number): boolean {
     const name = nameOf(payload);
     const at = this.#waiting.findLastIndex((waiting) => waiting.name === name);
-    if (at < 0) return false;
+    if (at < 0) {
+      this.unasked++;
+      return false;
+    }
     for (const waiting of this.#waiting.splice(0, at + 1)) waiting.resolve(now - waiting.at);
     return true;
   }

@@ -4,8 +4,8 @@ import { isUtf8 } from '../bytes/utf8.js';
 import { encodeFrame } from '../frame/encode.js';
 import { OPCODE } from '../frame/opcode.js';
 import type { Codec } from './codec.js';
-import type { Piece } from './outbox.js';
 import { bytesOf, type Payload } from './payload.js';
+import type { Piece } from './queue.js';
 
 export class Prepared {
   readonly opcode: number;

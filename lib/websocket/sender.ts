@@ -6,7 +6,8 @@ import { mask } from '../frame/mask.js';
 import { OPCODE } from '../frame/opcode.js';
 import type { Codec } from './codec.js';
 import { GATHER } from './gather.js';
-import { type Outbox, type Piece, room } from './outbox.js';
+import { type Outbox, room } from './outbox.js';
+import type { Piece } from './queue.js';
 import type { ConnectionSettings } from './settings.js';
 
 const FIN = 0x80;

@@ -1,8 +1,10 @@
 // What carries the bytes of a connection: a socket's driver, or a pair in memory. It never calls back from inside a call of ours.
 
 export interface Wire {
-  /** Monotonic milliseconds. */
+  /** Monotonic whole milliseconds. */
   now(): number;
+  /** The same with fractions, for round trips. */
+  exact(): number;
   /**
    * Something is owed outside of a read: come back for it soon, once for all that comes until then. `plain`: only bytes are owed, no
    * state has changed and no deadline has come nearer.

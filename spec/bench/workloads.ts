@@ -37,8 +37,10 @@ const echo = (name: string, title: string, rest: Partial<Workload>): Workload =>
  */
 export const WORKLOADS: readonly Workload[] = [
   echo('echo64', '64 B text, one in flight', {}),
+  echo('echo64-c1', '64 B text, one connection', { connections: 1 }),
   echo('echo64-d32', '64 B text, 32 in flight', { depth: 32 }),
   echo('bin1k', '1 KiB binary, 256 connections', { connections: 256, size: 1024, content: 'binary' }),
+  echo('txt1k', '1 KiB text', { size: 1024 }),
   echo('bin64k', '64 KiB binary', { connections: 16, size: 65_536, content: 'binary' }),
   echo('bin1m', '1 MiB binary', { connections: 4, size: 1_048_576, content: 'binary' }),
   echo('utf16k', '16 KiB text, 45 % multibyte', { connections: 16, size: 16_384, content: 'multibyte' }),
@@ -49,6 +51,13 @@ export const WORKLOADS: readonly Workload[] = [
   echo('sink64', '64 B received, 1 of 64 answered', { mode: 'sink', depth: 64 }),
   echo('connect', 'connect, one echo, close', { mode: 'connect', connections: 32 }),
   echo('idle', 'idle connection, KiB of memory', { mode: 'idle', connections: 10_000 }),
+  echo('idle-defl', 'the same, deflate used', {
+    mode: 'idle',
+    connections: 5_000,
+    size: 1024,
+    content: 'json',
+    deflate: 'ctx',
+  }),
 ];
 
 /** What one figure of a workload means. */

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { seedFromEnv } from '../../fixtures/rig/random.js';
+import { giveMemory } from '../../lib/bytes/spares.js';
 import { Assembly } from '../../lib/frame/assembly.js';
 
 const rng = seedFromEnv('frame/assembly');
@@ -40,12 +41,12 @@ t.test('memory that comes back is used again, and never larger than eight times 
   const big = new Assembly();
   big.append(Buffer.alloc(100_000, 1), 0, 100_000, 100_000);
   const memory = big.take();
-  Assembly.recycle(memory);
+  giveMemory(memory);
   const next = new Assembly();
   next.append(Buffer.alloc(50_000, 2), 0, 50_000, 90_000);
   t.equal(next.room.buffer, memory.buffer, 'a large message finds the memory of the last');
   t.strictSame(next.take(), Buffer.alloc(50_000, 2));
-  Assembly.recycle(memory);
+  giveMemory(memory);
   const small = new Assembly();
   small.append(Buffer.alloc(10, 3), 0, 10, 2 ** 30);
   t.ok(small.room.length <= 4096, `ten bytes hold ${small.room.length}`);

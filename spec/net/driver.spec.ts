@@ -9,7 +9,7 @@ import { connect, encode, upgrade, upgradeRequest, type Wire } from '../../fixtu
 import type { ServerOptions } from '../../lib/option-types.js';
 import { createServer, type Server } from '../../lib/server/server.js';
 import type { Connection } from '../../lib/websocket/connection.js';
-import type { Outcome } from '../../lib/websocket/link.js';
+import type { Outcome } from '../../lib/websocket/ending.js';
 
 const TLS = new URL('../../../fixtures/tls/', import.meta.url);
 const pem = { cert: readFileSync(new URL('cert.pem', TLS)), key: readFileSync(new URL('key.pem', TLS)) };

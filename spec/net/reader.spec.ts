@@ -31,6 +31,8 @@ const pairOf = async (t: Test): Promise<readonly [ours: Socket, theirs: Socket]>
 class Ear implements Receiver {
   paused = false;
   size = 0;
+  ends = 0;
+  closes = 0;
   readonly sizes: number[] = [];
   readonly memories: Set<ArrayBufferLike> = new Set();
   heard: (chunk: Buffer) => void = () => {};
@@ -39,6 +41,12 @@ class Ear implements Receiver {
     this.sizes.push(chunk.length);
     this.memories.add(chunk.buffer);
     this.heard(chunk);
+  }
+  ended(): void {
+    this.ends++;
+  }
+  closed(): void {
+    this.closes++;
   }
 }
 
@@ -213,5 +221,21 @@ for (const [name, share, full] of [
     await closed;
     await turn();
     t.equal(ear.sizes.length, 1);
+  });
+}
+
+for (const share of [true, false]) {
+  t.test(`the end of a socket is told once, to whom it belongs then${share ? '' : ', without sharing'}`, async (t) => {
+    const [ours, theirs] = await pairOf(t);
+    const [first, second] = [new Ear(), new Ear()];
+    readInto(ours, first, share);
+    const listeners = ours.listenerCount('close');
+    readInto(ours, second, share);
+    t.equal(ours.listenerCount('close'), listeners, 'one set of listeners for both');
+    theirs.end('bye');
+    t.ok(await until(() => second.ends === 1));
+    ours.end();
+    t.ok(await until(() => second.closes === 1));
+    t.strictSame([first.size, first.ends, first.closes, second.size, second.ends], [0, 0, 0, 3, 1]);
   });
 }

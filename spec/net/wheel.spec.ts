@@ -10,6 +10,7 @@ const SLACK = 150;
 
 class Alarm implements Timed {
   slot = 0;
+  place = -1;
   due: number;
   asked = 0;
   readonly rang: number[] = [];

@@ -55,6 +55,27 @@ t.test('once is once, also beside the same function that stays', async (t) => {
   t.equal(calls, 1, 'not even when it fires the event itself');
 });
 
+t.test('one function serves many emitters: it is called with the emitter as this', async (t) => {
+  const seen: unknown[] = [];
+  const shared = function (this: Source): void {
+    seen.push(this);
+  };
+  const [one, two] = [new Source().on('a', shared).once('a', shared), new Source().on('a', shared)];
+  one.fire(1);
+  two.fire(1);
+  t.ok(seen.length === 3 && seen[0] === one && seen[1] === one && seen[2] === two);
+});
+
+t.test('once is once for the ones behind it, too, when the first fires the event itself', async (t) => {
+  const source = new Source();
+  let calls = 0;
+  source.once('a', () => void source.fire(0));
+  source.once('a', () => void calls++);
+  source.fire(1);
+  t.equal(calls, 1);
+  t.equal(source.listenerCount('a'), 0);
+});
+
 t.test('a listener that is removed runs no more; the last added of several equal ones goes first', async (t) => {
   const source = new Source();
   const log: number[] = [];

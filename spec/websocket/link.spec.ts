@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap';
 import { decode, frameSize, type WireFrame } from '../../fixtures/rig/wire.js';
 import { encodeFrame } from '../../lib/frame/encode.js';
-import type { Outcome } from '../../lib/websocket/link.js';
+import type { Outcome } from '../../lib/websocket/ending.js';
 import { Prepared } from '../../lib/websocket/prepared.js';
 import { codecOf, type EndOptions, Puppet, pairOf } from './pair.js';
 

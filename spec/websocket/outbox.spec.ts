@@ -3,7 +3,8 @@ import t from 'tap';
 import { costCurve } from '../../fixtures/rig/exponent.js';
 import { decode, frameSize } from '../../fixtures/rig/wire.js';
 import { Budget } from '../../lib/websocket/budget.js';
-import { Outbox, PIECE_COST, room } from '../../lib/websocket/outbox.js';
+import { Outbox, room } from '../../lib/websocket/outbox.js';
+import { PIECE_COST } from '../../lib/websocket/queue.js';
 import { Puppet } from './pair.js';
 
 const put = (outbox: Outbox, text: string, droppable = true, key?: string): void => {
@@ -300,7 +301,7 @@ t.test('the rest of a frame whose front has left goes first, then the pong, then
   outbox.pong(Buffer.from('pong1'));
   outbox.pong(Buffer.from('pong2'));
   t.equal(outbox.size, rest + 6 + 5);
-  t.equal(outbox.takeOne(), undefined, 'not the piece alone');
+  t.equal(outbox.takeOne(true), undefined, 'not the piece alone');
   outbox.blocked = false;
   outbox.begin();
   t.notOk(outbox.gathering, 'nothing overtakes it');
@@ -370,7 +371,7 @@ t.test('what all connections together have queued is counted, and never counted 
   b.clear();
   t.equal(budget.used, 0);
   put(b, 'one');
-  t.ok(b.takeOne());
+  t.ok(b.takeOne(true));
   t.equal(budget.used, 0);
   a.blocked = true;
   for (let i = 0; i < 100; i++) put(a, '0123456789');

@@ -148,6 +148,10 @@ export class End implements Wire, Far {
     return this.#network.clock.now();
   }
 
+  exact(): number {
+    return this.now();
+  }
+
   later(): void {
     this.wake();
   }

@@ -1,5 +1,7 @@
 // Unit benches of what arrives: header, whole frames, unmasking, UTF-8, assembly, and the machine that puts them together.
+
 import { seeded } from '../../../fixtures/rig/random.js';
+import { giveMemory } from '../../../lib/bytes/spares.js';
 import { isUtf8, Utf8Check } from '../../../lib/bytes/utf8.js';
 import { Assembly } from '../../../lib/frame/assembly.js';
 import { encodeFrame } from '../../../lib/frame/encode.js';
@@ -136,7 +138,7 @@ const assemble = [16, 1024].flatMap((kib): Unit[] => {
         }
         const bytes = assembly.take();
         sum += bytes.length;
-        if (lent) Assembly.recycle(bytes);
+        if (lent) giveMemory(bytes);
       }
       return sum;
     },

@@ -88,6 +88,7 @@ export const FAULTS = {
   WSD_DIAL_PROTOCOL: { dial: true, phrase: 'the server chose a subprotocol that was not offered' },
   WSD_DIAL_EXTENSION: { dial: true, phrase: 'the server chose an extension that was not offered' },
   WSD_DIAL_PROXY: { dial: true, phrase: 'the proxy refused the tunnel' },
+  WSD_DIAL_SESSION: { dial: true, phrase: 'the packet session could not be opened' },
   WSD_DIAL_ENDED: { dial: true, phrase: 'the connection ended during the handshake' },
 } as const;
 

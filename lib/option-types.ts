@@ -3,6 +3,7 @@ import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import type { DeflateAgreement } from './deflate/parameters.js';
 import type { DeflateSettings } from './deflate/settings.js';
 import type { HeadLimits } from './http/head.js';
+import type { ClientPacketOptions, ClientPackets, ServerPacketOptions, ServerPackets } from './option-packets.js';
 import type { HandshakeInfo } from './websocket/connection.js';
 import type { ConnectionSettings, Policy } from './websocket/settings.js';
 
@@ -97,6 +98,7 @@ export interface ServerOptions<Data = undefined> extends ConnectionOptions {
   readonly trustedProxies?: readonly string[] | undefined;
   readonly forwardingHeader?: 'x-forwarded-for' | 'forwarded' | undefined;
   readonly proxyProtocol?: boolean | undefined;
+  readonly packets?: ServerPacketOptions | undefined;
   readonly head?: Partial<HeadLimits> | undefined;
 }
 
@@ -112,6 +114,7 @@ export interface ClientOptions extends ConnectionOptions {
   readonly proxy?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly tls?: TlsConnectionOptions | undefined;
+  readonly packets?: ClientPacketOptions | undefined;
   readonly head?: Partial<HeadLimits> | undefined;
 }
 
@@ -131,9 +134,11 @@ type Filled<Options, Optional extends keyof Options> = {
 
 export type ServerRest = Filled<
   ServerOptions<unknown>,
-  'path' | 'hosts' | 'authorize' | 'acceptRate' | 'acceptRatePerAddress'
->;
-export type ClientRest = Filled<ClientOptions, 'origin' | 'proxy' | 'signal' | 'tls'>;
+  'path' | 'hosts' | 'authorize' | 'acceptRate' | 'acceptRatePerAddress' | 'packets'
+> & { readonly packets: ServerPackets | undefined };
+export type ClientRest = Filled<ClientOptions, 'origin' | 'proxy' | 'signal' | 'tls' | 'packets'> & {
+  readonly packets: ClientPackets | undefined;
+};
 
 /** One option as the help texts and the documents tell it. */
 export interface OptionDescription {

@@ -11,6 +11,7 @@ import type {
   Resolved,
   ServerRest,
 } from './option-types.js';
+import { clientPackets, serverPackets } from './options-packets.js';
 import type { ConnectionSettings } from './websocket/settings.js';
 
 const KIB = 1024;
@@ -134,6 +135,7 @@ const serverSchema = z.strictObject({
     .default('x-forwarded-for')
     .describe('the header that the proxies write'),
   proxyProtocol: z.boolean().default(false).describe('expect a PROXY header (v1 or v2) from trusted proxies'),
+  packets: serverPackets.optional().describe('serve packet sessions (v0.packet.wsd) beside plain messages'),
   head: headLimits.prefault({}).describe('limits of an HTTP head: {line, total, fields}'),
 });
 
@@ -156,6 +158,7 @@ const clientSchema = z.strictObject({
     .custom<TlsOptions>((value) => typeof value === 'object' && value !== null, 'tls must be an object')
     .optional()
     .describe('options of tls.connect, such as ca, cert and key'),
+  packets: clientPackets.optional().describe('open a packet session (v0.packet.wsd)'),
   head: headLimits.prefault({}).describe('limits of an HTTP head: {line, total, fields}'),
 });
 
@@ -220,9 +223,19 @@ export const resolveClient = (options: unknown): Resolved<ClientRest> => {
   return resolve(parsed.data as Parsed & ClientRest);
 };
 
+const SCHEMAS = {
+  server: serverSchema,
+  client: clientSchema,
+  deflate,
+  serverPackets,
+  clientPackets,
+} as const;
+
 /** Names, sentences and defaults, for help texts and documents. */
-export const describeOptions = (of: 'server' | 'client' | 'deflate'): OptionDescription[] => {
-  const schema = of === 'server' ? serverSchema : of === 'client' ? clientSchema : deflate;
+export const describeOptions = (
+  of: 'server' | 'client' | 'deflate' | 'serverPackets' | 'clientPackets',
+): OptionDescription[] => {
+  const schema = SCHEMAS[of];
   const shape = schema.shape as Record<string, z.ZodType>;
   return Object.entries(shape).map(([name, type]) => ({
     name,

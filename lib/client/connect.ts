@@ -1,8 +1,11 @@
 // The client for embedders: one function, one promise. What it goes through until there is a connection is in open.ts.
+import type { Session } from '../link/session.js';
+import type { ClientPacketOptions } from '../option-packets.js';
 import type { ClientOptions } from '../option-types.js';
 import { resolveClient } from '../options.js';
 import type { Connection } from '../websocket/connection.js';
 import { open } from './open.js';
+import { openSession } from './session.js';
 
 /**
  * Opens a WebSocket: `ws://`, `wss://`, or `ws+unix:/path/of/socket:/resource`. Resolves with a connection that is open; the first message
@@ -12,10 +15,23 @@ import { open } from './open.js';
  * everything from the name lookup to the answer, redirects included. `signal` aborts the same; once there is a connection it has no effect.
  * Redirects that are followed (`redirects`, none by default) never lead from wss to ws, and Authorization, Cookie and Proxy-… headers and
  * the client's certificate do not follow to another origin.
+ *
+ * With `packets` it resolves with a session instead, once that is open; a session finds its way back by itself when its connection is lost.
  */
-export const connect = async (url: string | URL, options: ClientOptions = {}): Promise<Connection<undefined>> => {
+export function connect(
+  url: string | URL,
+  options: ClientOptions & { readonly packets: ClientPacketOptions },
+): Promise<Session>;
+export function connect(url: string | URL, options?: ClientOptions): Promise<Connection<undefined>>;
+export async function connect(
+  url: string | URL,
+  options: ClientOptions = {},
+): Promise<Connection<undefined> | Session> {
   if (typeof url !== 'string' && !(url instanceof URL))
     throw new TypeError('connect: the URL must be a string or a URL');
-  const { connection } = await open(url, resolveClient(options));
+  const resolved = resolveClient(options);
+  const { packets } = resolved.rest;
+  if (packets !== undefined) return openSession(url, resolved, packets);
+  const { connection } = await open(url, resolved);
   return connection;
-};
+}

@@ -5,3 +5,6 @@ export const now = (): number => Math.floor(performance.now());
 
 /** The same clock with its fractions: for what is measured. Where times are kept, whole numbers cost an object each less. */
 export const exact = (): number => performance.now();
+
+/** Milliseconds since 1970: for the validity of certificates, and for nothing else. */
+export const wall = (): number => Date.now();

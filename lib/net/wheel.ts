@@ -12,8 +12,9 @@ export interface Timed {
   place: number;
 }
 
-const SLOT_MS = 64;
-const SLOTS = 1024;
+/** Fine enough for an acknowledgement that is due after 25 ms, and a turn long enough that most deadlines are asked once. */
+const SLOT_MS = 8;
+const SLOTS = 8192;
 
 const slots: (Bag<Timed> | undefined)[] = new Array(SLOTS).fill(undefined);
 let count = 0;

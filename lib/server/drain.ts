@@ -20,7 +20,7 @@ export interface CloseCounts {
 }
 
 /** What can be closed. */
-interface Closable {
+export interface Closable {
   close(code: number, reason: string, within: number): Promise<Outcome>;
   terminate(): void;
 }

@@ -4,6 +4,7 @@
 import { agreeOffer, type DeflateAgreement } from '../deflate/parameters.js';
 import { type Fault, fault } from '../fault.js';
 import { HeadParser } from '../http/head.js';
+import { PACKET_PROTOCOL } from '../link/settings.js';
 import type { OpeningRequest, Refusal, Resolved, ServerRest } from '../option-types.js';
 import type { HandshakeInfo } from '../websocket/connection.js';
 import { judgeRequest, type PlainRequestHead, type UpgradeRequest } from '../websocket/opening-server.js';
@@ -84,7 +85,11 @@ export class Door {
 
   /** Section 4.2.2 item 4: at most one subprotocol, and only one that was offered; extensions only when offered. */
   terms(request: UpgradeRequest, seen: () => OpeningRequest): Terms | Fault {
-    const { subprotocols } = this.options.rest;
+    const { subprotocols, packets } = this.options.rest;
+    // lib/packet/PROTOCOL.md section 1: sealed packets do not compress, so nothing is agreed beside them.
+    if (packets !== undefined && request.protocols.includes(PACKET_PROTOCOL)) {
+      return { protocol: PACKET_PROTOCOL, extensions: '', agreement: undefined };
+    }
     const protocol =
       typeof subprotocols === 'function'
         ? (subprotocols(request.protocols, seen()) ?? '')

@@ -9,12 +9,15 @@ import { Deflate } from '../deflate/codec.js';
 import { type FaultCode, textOf } from '../fault.js';
 import { writeClose } from '../frame/close.js';
 import { Fields } from '../http/head.js';
+import type { Session } from '../link/session.js';
+import { PACKET_PROTOCOL } from '../link/settings.js';
 import { Bag } from '../net/bag.js';
 import { now } from '../net/clock.js';
 import { Driver } from '../net/driver.js';
 import { type LoopDelay, loopDelay } from '../net/loop-delay.js';
 import type { ServerOptions } from '../option-types.js';
 import { resolveServer } from '../options.js';
+import type { SessionCounters } from '../packet/counters.js';
 import { Budget } from '../websocket/budget.js';
 import { Connection } from '../websocket/connection.js';
 import type { Outcome } from '../websocket/ending.js';
@@ -27,10 +30,11 @@ import { Admitted } from './admitted.js';
 import { type PlainRequest, refusalOf } from './answers.js';
 import type { Host, Opened } from './arrival.js';
 import { attach } from './attach.js';
-import { type CloseCounts, type CloseOptions, drain } from './drain.js';
+import { type Closable, type CloseCounts, type CloseOptions, drain } from './drain.js';
 import { Familiar } from './familiar.js';
 import { type Accept, type Listening, type ListenOptions, listen } from './listen.js';
 import { Door } from './opening.js';
+import { Packets, type RefusedSession } from './packets.js';
 import { parsePaths } from './paths.js';
 import { Place } from './place.js';
 import { Tally } from './tally.js';
@@ -49,6 +53,10 @@ export interface ServerEvents<Data> {
   /** A request without Upgrade: answer it with `respond`. Without a listener it gets a helpful 426. */
   request: [request: PlainRequest];
   refused: [refused: Refused];
+  /** A new packet session is about to open: put its listeners on here. */
+  session: [session: Session];
+  /** A packet session that did not come to be. */
+  refusedSession: [refused: RefusedSession];
   /** A listener or a socket failed; never thrown when nobody listens. */
   error: [error: Error];
   close: [];
@@ -81,6 +89,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   readonly #tally: Tally = new Tally();
   readonly #budget: Budget;
   readonly #host: Host;
+  readonly #packets: Packets | undefined;
   #closed: Promise<CloseCounts> | undefined;
 
   constructor(options: ServerOptions<Data>, onConnection?: OnConnection<Data>) {
@@ -103,6 +112,12 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     this.#budget = new Budget(rest.maxBufferedTotal);
     this.#onConnection = onConnection;
     this.#host = this.#hostOf();
+    if (rest.packets !== undefined) {
+      this.#packets = new Packets(rest.packets, {
+        session: (session) => void this.emit('session', session),
+        refused: (refused) => void this.emit('refusedSession', refused),
+      });
+    }
   }
 
   /** Every open connection, until its 'close'. */
@@ -194,6 +209,16 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     return this.#tally.read();
   }
 
+  /** Packet sessions, those between two connections included. */
+  get sessions(): readonly Session[] {
+    return this.#packets?.sessions ?? [];
+  }
+
+  /** What the packet layer counted: one number for each reason to drop or fail, and what went in and out. */
+  packetCounters(): Readonly<SessionCounters> | undefined {
+    return this.#packets?.counters();
+  }
+
   /** How late the event loop was, in ms, since this was last asked; all 0 the first time, which starts the measurement. */
   loopDelay(): LoopDelay {
     return loopDelay();
@@ -268,11 +293,16 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
         ? undefined
         : new Deflate('server', terms.agreement, deflate.settings);
     const driver = new Driver(socket);
-    const link = new Link('server', settings, codec, driver, random32);
+    const packets = terms.protocol === PACKET_PROTOCOL ? this.#packets?.settings(settings) : undefined;
+    const link = new Link('server', packets ?? settings, codec, driver, random32);
     const connection: Connection<Data> = new Connection(link, new Place(opened, this.#left), opened.data as Data);
     this.#tally.count('opened');
-    this.#connections.add(connection);
     link.machine.outbox.budget = this.#budget;
+    if (this.#packets !== undefined && terms.protocol === PACKET_PROTOCOL) {
+      driver.start(link, opened.head, opened.accept);
+      return this.#packets.take(connection as Connection<unknown>);
+    }
+    this.#connections.add(connection);
     this.#greet(connection, link);
     // The 101 leaves with whatever the handler sends at once.
     driver.start(link, opened.head, opened.accept);
@@ -303,7 +333,8 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     for (const listener of this.#listeners) listener.close();
     this.#listeners.clear();
     for (const admitted of this.#arriving) admitted.turnAway();
-    const counts = await drain([...this.#connections], options);
+    const sealed = this.#packets?.end() ?? [];
+    const counts = await drain([...this.#connections, ...sealed.map(leaving)], options);
     this.emit('close');
     return counts;
   }
@@ -343,5 +374,11 @@ export const createServer = <Data = undefined>(
   options: ServerOptions<Data> = {},
   onConnection?: OnConnection<Data>,
 ): Server<Data> => new Server<Data>(options, onConnection);
+
+/** The connection of a packet session ends when its session has said its farewell. */
+const leaving = (connection: Connection<unknown>): Closable => ({
+  close: () => connection.closed,
+  terminate: () => connection.terminate(),
+});
 
 const errorOf = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(textOf(reason)));

@@ -37,6 +37,7 @@ export interface ConnectionOptions {
   readonly maxBuffered?: number | undefined;
   readonly policy?: Policy | undefined;
   readonly sharedReads?: boolean | undefined;
+  readonly directWrites?: boolean | undefined;
   readonly text?: 'string' | 'bytes' | undefined;
   readonly lend?: boolean | undefined;
   readonly concurrency?: number | undefined;

@@ -67,6 +67,7 @@ const connection = {
     .boolean()
     .default(true)
     .describe('read into one buffer shared by all connections, where the runtime allows it'),
+  directWrites: z.boolean().default(true).describe("write past the socket's stream, where the runtime allows it"),
   text: z
     .enum(['string', 'bytes'])
     .default('string')
@@ -184,6 +185,7 @@ const settingsOf = (options: Parsed, threshold: number): ConnectionSettings => (
   policy: options.policy,
   threshold,
   sharedReads: options.sharedReads,
+  directWrites: options.directWrites,
   text: options.text,
   lend: options.lend,
   concurrency: options.concurrency,

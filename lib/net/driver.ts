@@ -7,8 +7,7 @@ import type { Wire } from '../websocket/wire.js';
 import { exact, now } from './clock.js';
 import { type Receiver, readInto } from './reader.js';
 import { arm, disarm, type Timed } from './wheel.js';
-
-const EMPTY = new Uint8Array(0);
+import { give, giveAll, isDirect, waitingIn, whenGiven } from './writer.js';
 
 // What a driver owes outside of a read. Numbers and bits, not a field for each: an idle connection is mostly fields.
 const NOTHING = 0;
@@ -36,6 +35,7 @@ export class Driver implements Wire, Timed, Receiver {
   paused = false;
   readonly #socket: Socket;
   readonly #lends: boolean;
+  #direct = false;
   #link: Link | undefined;
   #owes = NOTHING;
   #ended = 0; // THEIRS, OURS and GONE, as far as it is so
@@ -51,9 +51,10 @@ export class Driver implements Wire, Timed, Receiver {
     this.#link = link;
     const socket = this.#socket;
     readInto(socket, this, link.settings.sharedReads);
+    this.#direct = link.settings.directWrites && isDirect(socket);
     arm(this);
     if (head.length > 0) {
-      if (first !== undefined) socket.write(first);
+      if (first !== undefined) give(socket, this.#direct, first);
       this.read(Buffer.from(head));
     } else this.#flush(first);
     if (socket.destroyed) this.closed(false);
@@ -102,7 +103,7 @@ export class Driver implements Wire, Timed, Receiver {
   }
 
   get pending(): number {
-    return this.#socket.writableLength;
+    return waitingIn(this.#socket, this.#direct);
   }
 
   destroy(): void {
@@ -165,29 +166,24 @@ export class Driver implements Wire, Timed, Receiver {
 
   #write(link: Link, outbox: Outbox, first?: Uint8Array): void {
     const socket = this.#socket;
+    const direct = this.#direct;
     const one = first === undefined ? outbox.takeOne(this.#lends) : undefined;
     let pieces: Uint8Array[] | undefined;
-    if (one !== undefined) socket.write(one);
+    let given: boolean;
+    if (one !== undefined) given = give(socket, direct, one);
     else {
       pieces = outbox.take(this.#lends);
       if (first !== undefined) pieces.unshift(first);
       if (pieces.length === 0) return outbox.settle(false);
-      if (pieces.length === 1) socket.write(pieces[0] as Uint8Array);
-      else {
-        socket.cork();
-        for (const piece of pieces) socket.write(piece);
-        socket.uncork();
-      }
+      given = pieces.length === 1 ? give(socket, direct, pieces[0] as Uint8Array) : giveAll(socket, direct, pieces);
     }
-    const kept = socket.writableLength > 0;
-    outbox.settle(kept);
-    if (!kept) {
+    outbox.settle(!given);
+    if (given) {
       if (outbox.told) link.written();
       return;
     }
-    // An empty write behind it calls back when the kernel took all: 'drain' would stay away below the socket's own mark.
     outbox.blocked = true;
-    socket.write(EMPTY, () => {
+    whenGiven(socket, direct, () => {
       outbox.blocked = false;
       if (pieces !== undefined) recycle(pieces);
       if (this.#ended >= GONE) return;

@@ -26,6 +26,7 @@ export interface ConnectionSettings {
   readonly threshold: number;
   /** Read into one buffer that all connections share, where the runtime allows it. */
   readonly sharedReads: boolean;
+  readonly directWrites: boolean;
   /** Text arrives as a string, or as its UTF-8 bytes. */
   readonly text: 'string' | 'bytes';
   /** Bytes handed to a 'message' listener are only good until it returns: saves a copy. */

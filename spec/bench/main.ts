@@ -15,7 +15,7 @@ import { plotContest } from './plot.js';
 import { BEGIN, circumstances, contestJson, contestTable, END, replacePart } from './report.js';
 import { groupsOf, runUnits, type UnitResult, unitTable } from './stopwatch.js';
 import { UNITS } from './units/all.js';
-import { WORKLOADS } from './workloads.js';
+import { chosen } from './workloads.js';
 
 const README = fileURLToPath(new URL('../../../README.md', import.meta.url));
 const PLOT = 'fixtures/bench/bench.svg';
@@ -24,7 +24,8 @@ const PLOT_FILE = fileURLToPath(new URL(`../../../${PLOT}`, import.meta.url));
 const SAMPLE_MS = 20;
 
 const USAGE = `make bench ARGS='…' or BASE=<git ref>
-  --only PATTERN      unit benches and workloads whose name matches this regular expression
+  --only PATTERN      unit benches and workloads whose name matches this regular expression; '^(conns|size)-' shows how
+                      cost grows with connections and with the size of messages
   --rounds N          how often each is measured, in turns (5)
   --duration SECONDS  how long each server is measured in a round (2)
   --servers LIST      only these: wsd,ws,deno,bun,uws,net
@@ -115,7 +116,7 @@ const writeReadme = (table: string, timing: Timing): void => {
 };
 
 const againstBase = async (base: string, { only, timing, json }: Wishes): Promise<boolean> => {
-  const workloads = WORKLOADS.filter(({ name }) => only?.test(name) ?? true);
+  const workloads = chosen(only);
   const comparisons = await compareWithBase(base, workloads, timing, tell);
   if (json) {
     say(
@@ -136,7 +137,7 @@ const sideBySide = async ({ only, timing, servers, peers, json, svg, readme }: W
   const field = findContestants(peers);
   const contestants = field.contestants.filter(({ name }) => servers?.includes(name) ?? true);
   const outcomes: Outcome[] = [];
-  for (const workload of WORKLOADS.filter(({ name }) => only?.test(name) ?? true)) {
+  for (const workload of chosen(only)) {
     outcomes.push(await contest(contestants, workload, timing, tell));
   }
   if (results.length + outcomes.length === 0) throw new UsageError('nothing has such a name');

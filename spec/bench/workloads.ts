@@ -60,6 +60,20 @@ export const WORKLOADS: readonly Workload[] = [
   }),
 ];
 
+/** How cost grows with connections and with size: measured when asked for by name. */
+export const GROWTH: readonly Workload[] = [
+  echo('conns-10', '64 B text, 10 connections', { connections: 10 }),
+  echo('conns-1000', 'the same, 1,000', { connections: 1_000 }),
+  echo('conns-10000', 'the same, 10,000', { connections: 10_000 }),
+  echo('size-16k', '16 KiB binary, 4 connections', { connections: 4, size: 16_384, content: 'binary' }),
+  echo('size-160k', 'the same, ten times the size', { connections: 4, size: 163_840, content: 'binary' }),
+  echo('size-1600k', 'the same, a hundred times', { connections: 4, size: 1_638_400, content: 'binary' }),
+];
+
+/** Those whose names match; without a pattern the ones every comparison has. */
+export const chosen = (only: RegExp | undefined): readonly Workload[] =>
+  only === undefined ? WORKLOADS : [...WORKLOADS, ...GROWTH].filter(({ name }) => only.test(name));
+
 /** What one figure of a workload means. */
 export const unitOf = (workload: Workload): 'KiB' | 'us' => (workload.mode === 'idle' ? 'KiB' : 'us');
 

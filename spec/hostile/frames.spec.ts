@@ -242,6 +242,7 @@ const SETTINGS: ConnectionSettings = {
   text: 'string',
   lend: false,
   sharedReads: false,
+  directWrites: false,
   concurrency: 1,
   rate: undefined,
 };

@@ -38,9 +38,10 @@ const bounded = <T>(promise: PromiseLike<T>, what: string, ms = 5_000): Promise<
 };
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const text = (payload: string): Uint8Array => encode({ opcode: 1, payload });
-const both: readonly (readonly [name: string, options: ServerOptions])[] = [
-  ['shared reads', { sharedReads: true }],
+const ways: readonly (readonly [name: string, options: ServerOptions])[] = [
+  ['the fast ways', {}],
   ['reads of its own', { sharedReads: false }],
+  ['writes by the stream', { directWrites: false }],
 ];
 
 t.test('the 101 leaves, whether or not anybody listens or sends', async (t) => {
@@ -49,16 +50,20 @@ t.test('the 101 leaves, whether or not anybody listens or sends', async (t) => {
   wire.destroy();
 });
 
-for (const [name, options] of both) {
+for (const [name, options] of ways) {
   t.test(`${name}: one write for all that one chunk provokes`, async (t) => {
     const { server } = await rig(t, options);
     let writes = 0;
     const net = createNetServer({ allowHalfOpen: true }, (socket) => {
-      const write = socket.write.bind(socket);
-      socket.write = ((...args: Parameters<Socket['write']>) => {
-        writes++;
-        return write(...args);
-      }) as Socket['write'];
+      // Whichever way bytes go, this is what they come to.
+      const handle = (socket as unknown as { _handle: Record<string, (...args: unknown[]) => unknown> })._handle;
+      for (const name of ['writeBuffer', 'writev', 'writeLatin1String', 'writeUtf8String']) {
+        const write = handle[name]?.bind(handle);
+        handle[name] = (...args) => {
+          writes++;
+          return write?.(...args);
+        };
+      }
       server.adopt(socket);
     }).listen(0, '127.0.0.1');
     t.teardown(() => net.close());

@@ -23,6 +23,7 @@ export const SETTINGS: ConnectionSettings = {
   policy: 'close',
   threshold: 64,
   sharedReads: false,
+  directWrites: false,
   text: 'string',
   lend: false,
   concurrency: 1,

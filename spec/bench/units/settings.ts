@@ -14,6 +14,7 @@ export const SETTINGS: ConnectionSettings = {
   policy: 'close',
   threshold: 64,
   sharedReads: true,
+  directWrites: true,
   text: 'bytes',
   lend: true,
   concurrency: 1,

@@ -1,6 +1,9 @@
 // The options of packet sessions as types; their checks, defaults and texts are in options-packets.ts.
 import type { CertificateSource } from './crypto/certificate.js';
 import type { Pin } from './crypto/pins.js';
+import type { Reconnect } from './packet/reconnect.js';
+
+export type { Reconnect };
 
 /** What both sides can say about the sessions of `v0.packet.wsd`. */
 export interface PacketLayerOptions {
@@ -24,15 +27,6 @@ export interface ServerPacketOptions extends PacketLayerOptions {
   readonly clientCertificate?: 'none' | 'optional' | 'required' | undefined;
   readonly maxSessions?: number | undefined;
   readonly resumeTtl?: number | undefined;
-}
-
-export interface Reconnect {
-  /** The first wait is up to this many ms; each further one up to twice as much. */
-  readonly min: number;
-  /** Longest wait in ms. */
-  readonly max: number;
-  /** How many attempts in a row; then the session is over. */
-  readonly attempts: number;
 }
 
 export interface ClientPacketOptions extends PacketLayerOptions {

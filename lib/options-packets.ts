@@ -1,5 +1,6 @@
 // The options of packet sessions, for both sides: types, defaults, limits, texts. The numbers are those of lib/packet/PROTOCOL.md section 10.
 import * as z from 'zod';
+import { RECONNECT } from './packet/reconnect.js';
 import { SESSION_LIMITS } from './packet/settings.js';
 
 const octets = z.union([z.string(), z.instanceof(Uint8Array)], 'must be PEM text or DER bytes');
@@ -44,9 +45,9 @@ export const serverPackets: z.ZodObject = z.strictObject({
 });
 
 const reconnect = z.strictObject({
-  min: ms('the first wait is up to this').default(500),
-  max: ms('longest wait').default(30_000),
-  attempts: z.union([z.int().min(1), z.literal(Number.POSITIVE_INFINITY)]).default(Number.POSITIVE_INFINITY),
+  min: ms('the first wait is up to this').default(RECONNECT.min),
+  max: ms('longest wait').default(RECONNECT.max),
+  attempts: z.union([z.int().min(1), z.literal(Number.POSITIVE_INFINITY)]).default(RECONNECT.attempts),
 });
 
 export const clientPackets: z.ZodObject = z.strictObject({

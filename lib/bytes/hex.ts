@@ -1,7 +1,10 @@
 // Bytes ↔ hexadecimal text, for tools and messages to people. Accepts what people paste: white space, 0x, colons, commas.
 
-export const toHex = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+export const toHex = (bytes: Uint8Array): string => {
+  let text = '';
+  for (const octet of bytes) text += (octet >> 4).toString(16) + (octet & 15).toString(16);
+  return text;
+};
 
 const nibble = (code: number): number => {
   if (code >= 0x30 && code <= 0x39) return code - 0x30;

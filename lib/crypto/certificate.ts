@@ -62,6 +62,12 @@ export const loadCertificate = (source: CertificateSource): ReadCertificate => {
   return { x509, parts, publicKey: x509.publicKey };
 };
 
+/** What a certificate says, the pin to give to others among it. Throws a TypeError for what is none. */
+export const certificateInfo = (source: CertificateSource): CertificateInfo => {
+  const { x509, parts } = loadCertificate(source);
+  return infoOf(x509, parts);
+};
+
 /** Every certificate of a PEM bundle, or the one of DER. */
 export const loadCertificates = (source: CertificateSource): ReadCertificate[] => {
   const blocks = pemOf(source)?.split(BEGIN).slice(1) ?? [];

@@ -166,7 +166,10 @@ function isRight(module: Module): boolean {
     const sealed = aead.seal(nonce, aad, plain);
     const expected = sealWithNode(key, nonce, aad, plain);
     const opened = aead.open(nonce, aad, expected);
-    return isSame(sealed, expected) && opened !== undefined && isSame(opened, plain);
+    const forged = expected.slice();
+    forged[size + TAG_SIZE - 1] = (forged[size + TAG_SIZE - 1] as number) ^ 0x80;
+    const refused = aead.open(nonce, aad, forged) === undefined;
+    return refused && isSame(sealed, expected) && opened !== undefined && isSame(opened, plain);
   });
   aead.erase();
   return good;

@@ -1,7 +1,9 @@
 // A packet session as its user sees it, the same on both sides: messages that are sealed, acknowledged and survive their connection. Joins
 // the machine of lib/packet with listeners and promises. Who makes connections for it is in lib/server and lib/client; time is given.
 // lib/packet/PROTOCOL.md sections 1 to 7.
+import { toHex } from '../bytes/hex.js';
 import type { CertificateInfo } from '../crypto/identity.js';
+import { textOf } from '../fault.js';
 import { codeText, type PacketCode } from '../packet/codes.js';
 import type { SessionCounters } from '../packet/counters.js';
 import type {
@@ -13,65 +15,12 @@ import type {
   SessionSink,
   SessionState,
 } from '../packet/session-types.js';
-import type { Connection, HandshakeInfo } from '../websocket/connection.js';
+import { Slab } from '../packet/slab.js';
 import { Emitter } from '../websocket/emitter.js';
+import type { HandshakeInfo } from '../websocket/handshake-info.js';
 import { bytesOf, type Payload } from '../websocket/payload.js';
 import { CLOSED, type Delivery, type Fate, FULL, Taken } from './delivery.js';
-
-export interface PacketOptions {
-  /** Delivered exactly once and in order, across reconnects, or reported undelivered. Default true. */
-  readonly reliable?: boolean | undefined;
-  /** A checksum of the data; needless where packets are sealed. Default false. */
-  readonly checksum?: boolean | undefined;
-  /** Deflated when that makes it shorter. Not for secrets beside what others may choose. Default false. */
-  readonly compress?: boolean | undefined;
-  /** The bytes are given away and never changed again: saves a copy. */
-  readonly transfer?: boolean | undefined;
-}
-
-export interface PacketMessage {
-  readonly reliable: boolean;
-  /** Counts up in the session, with gaps. */
-  readonly number: number;
-}
-
-/** A message of which no acknowledgement came. */
-export interface UndeliveredMessage {
-  readonly number: number;
-  readonly data: Uint8Array;
-  /** False: it never left, so it certainly did not arrive. */
-  readonly sent: boolean;
-}
-
-/** How a session ended. */
-export interface SessionOutcome {
-  /** `3.9 CHECKSUM`: the code of the packet layer. */
-  readonly code: string;
-  /** Who ended it; expiry: nobody came back in time; loss: its connection broke and it cannot be resumed. */
-  readonly by: 'local' | 'remote' | 'expiry' | 'loss';
-  readonly detail: string | undefined;
-}
-
-/** Why a session has no connection at the moment. */
-export type SessionBreak = 'lost' | 'silent' | 'taken over' | { readonly code: string; readonly theirs: boolean };
-
-export interface SessionEvents {
-  /** It is open. 'new': numbers begin afresh; 'resumed': it goes on where it was cut. */
-  open: [how: 'new' | 'resumed'];
-  message: [data: Uint8Array, message: PacketMessage];
-  /** Without a connection for now; what is sent RELIABLE waits. */
-  detached: [why: SessionBreak];
-  /** A client is about to dial again, after so many ms. */
-  retry: [retry: { readonly attempt: number; readonly wait: number; readonly cause: Error | undefined }];
-  /** RELIABLE messages whose session is gone: they may have arrived or not, and are never sent again by themselves. */
-  undelivered: [messages: readonly UndeliveredMessage[]];
-  /** A round trip in ms. */
-  heartbeat: [rtt: number];
-  /** There is room again after a send was told 'full'. */
-  drain: [];
-  error: [error: Error];
-  close: [outcome: SessionOutcome];
-}
+import type { Origin, PacketMessage, PacketOptions, SessionEvents, SessionOutcome } from './session-events.js';
 
 /** What a session needs of whoever drives it. */
 export interface Drive {
@@ -81,7 +30,7 @@ export interface Drive {
   /** Bytes that wait below the session: unreliable messages are not taken above the mark. */
   choked(): boolean;
   /** The connection it has now, or had last. */
-  readonly connection: Connection<unknown> | undefined;
+  readonly connection: Origin | undefined;
 }
 
 interface Held {
@@ -89,15 +38,23 @@ interface Held {
   readonly message: PacketMessage;
 }
 
+export type * from './session-events.js';
+
 export class Session extends Emitter<SessionEvents> {
   readonly #drive: Drive;
   #machine: PacketSession | undefined;
   readonly #pending: Map<number, Taken> = new Map();
   #held: Held[] | undefined;
+  #heldBytes = 0;
   #waiting: (() => void)[] | undefined;
+  /** The machine said 'full' and has not told of room since. */
+  #full = false;
+  /** The same of the connection. */
+  #choked = false;
+  /** A server's session was ended while it was being made. */
+  #stillborn: { readonly code: EndCode; readonly detail: string | undefined } | undefined;
   #outcome: SessionOutcome | undefined;
   #ends: ((outcome: SessionOutcome) => void)[] | undefined;
-  #failed: ((reason: unknown) => void) | undefined;
 
   /** Made by `createServer` and `connect` only. */
   constructor(drive: Drive) {
@@ -105,10 +62,9 @@ export class Session extends Emitter<SessionEvents> {
     this.#drive = drive;
   }
 
-  /** @internal Which machine it is the face of; `failed`: where exceptions of listeners go. */
-  bind(machine: PacketSession, failed: (reason: unknown) => void): void {
+  /** @internal Which machine it is the face of. */
+  bind(machine: PacketSession): void {
     this.#machine = machine;
-    this.#failed = failed;
   }
 
   get role(): 'server' | 'client' {
@@ -132,7 +88,7 @@ export class Session extends Emitter<SessionEvents> {
   /** Sixteen octets in hexadecimal; undefined before it is open, and in mode none. */
   get id(): string | undefined {
     const id = this.#security?.sessionId;
-    return id === undefined ? undefined : Buffer.from(id).toString('hex');
+    return id === undefined ? undefined : toHex(id);
   }
 
   /** What `authorize` gave the connection it has now, or had last. */
@@ -184,29 +140,33 @@ export class Session extends Emitter<SessionEvents> {
    */
   send(data: Payload, options: PacketOptions = {}): Delivery {
     const machine = this.#machine;
-    if (machine === undefined) return CLOSED;
+    if (machine === undefined || this.#stillborn !== undefined) return CLOSED;
     const text = typeof data === 'string';
-    const bytes = text ? Buffer.from(data, 'utf8') : bytesOf(data);
+    const bytes = text ? UTF8.encode(data) : bytesOf(data);
     const { reliable = true, checksum = false, compress = false, transfer = false } = options;
-    if (!reliable && this.#drive.choked()) return FULL;
+    if (!reliable && this.#drive.choked()) {
+      this.#choked = true;
+      return FULL;
+    }
     const result = machine.send(bytes, { reliable, checksum, compress, transfer: transfer || text }, this.#drive.now());
-    this.#drive.moved();
     if (typeof result === 'number') {
+      // On a stream nothing becomes due by sending.
       if (!reliable) return new Taken(result, 'sent');
       const taken = new Taken(result);
       this.#pending.set(result, taken);
       return taken;
     }
+    this.#drive.moved();
     if (result === 'large')
       throw new RangeError(`a message of ${bytes.length} bytes is longer than this session carries`);
+    this.#full ||= result === 'full';
     return result === 'full' ? FULL : CLOSED;
   }
 
-  /** Resolves when a send would be taken again, or the session is over. */
+  /** Resolves when a send that was told 'full' would be taken, or the session is over: at once, when none was. */
   drained(): Promise<void> {
     return new Promise((resolve) => {
-      const { messages } = this.unacknowledged;
-      if (this.#outcome !== undefined || messages === 0) return resolve();
+      if (this.#outcome !== undefined || !(this.#full || this.#choked)) return resolve();
       this.#waiting ??= [];
       this.#waiting.push(resolve);
     });
@@ -222,7 +182,7 @@ export class Session extends Emitter<SessionEvents> {
   /** Ends the session for good: it cannot be resumed. Resolves with how it ended. */
   close(detail?: string): Promise<SessionOutcome> {
     const { closed } = this;
-    this.end(this.role === 'client' ? 'CLIENT_DISCONNECT' : 'DISCONNECT', detail);
+    this.end(this.#farewell, detail);
     return closed;
   }
 
@@ -230,19 +190,36 @@ export class Session extends Emitter<SessionEvents> {
     await this.close();
   }
 
+  /** @internal A listener of ours failed: that ends this session and no other. */
+  fail(reason: unknown): void {
+    this.tell('error', [reason instanceof Error ? reason : new Error(textOf(reason))]);
+    this.end(this.#farewell, 'a listener failed');
+  }
+
   /** @internal */
   end(code: EndCode, detail?: string): void {
+    if (this.role === 'server' && this.state === 'idle') {
+      this.#stillborn ??= { code, detail };
+      return;
+    }
     this.#machine?.end(code, this.#drive.now(), detail);
     this.#drive.moved();
   }
 
   /** @internal What the machine tells. */
   readonly sink: SessionSink = {
-    opened: (how) => this.tell('open', [how]),
+    opened: (how) => {
+      if (this.#stillborn !== undefined)
+        return this.#machine?.end(this.#stillborn.code, this.#drive.now(), this.#stillborn.detail);
+      this.tell('open', [how]);
+      this.unchoked();
+    },
     message: (data, reliable, number, owned) => {
-      const kept = owned ? data : Uint8Array.from(data);
+      const kept = owned ? data : MESSAGES.copy(data);
       const message = { reliable, number };
-      if (this.#held === undefined && this.heard('message')) this.tell('message', [kept, message]);
+      const sole = this.#held === undefined ? this.sole('message') : undefined;
+      if (sole !== undefined) this.#give(sole.listener as MessageListener, kept, message);
+      else if (this.#held === undefined && this.heard('message')) this.tell('message', [kept, message]);
       else this.#hold({ data: kept, message });
     },
     acknowledged: (number) => this.#settle(number, 'acknowledged'),
@@ -251,14 +228,20 @@ export class Session extends Emitter<SessionEvents> {
       this.tell('undelivered', [messages]);
     },
     room: () => {
-      const { length } = this.#waiting ?? [];
-      for (const waiting of this.#waiting?.splice(0, length) ?? []) waiting();
-      this.tell('drain', []);
+      this.#full = false;
+      this.#drain();
     },
     heartbeat: (rtt) => this.tell('heartbeat', [rtt]),
     detached: (why) => this.broke(why),
     ended: (end) => this.over(end),
   };
+
+  /** @internal The connection has room again, or is another one. */
+  unchoked(): void {
+    if (!this.#choked) return;
+    this.#choked = false;
+    this.#drain();
+  }
 
   /** @internal */
   broke(why: Detachment): void {
@@ -278,10 +261,10 @@ export class Session extends Emitter<SessionEvents> {
     this.removeAllListeners();
   }
 
-  /** A listener of ours that throws, or rejects, ends this session and no other. */
+  /** @internal A listener of ours that throws, or rejects, ends this session and no other. */
   tell<Name extends keyof SessionEvents>(name: Name, args: SessionEvents[Name]): void {
     const failed = (reason: unknown): void => {
-      if (name !== 'error' && name !== 'close') this.#failed?.(reason);
+      if (name !== 'error' && name !== 'close') this.fail(reason);
     };
     try {
       this.dispatch(name, args, (value) => {
@@ -289,6 +272,16 @@ export class Session extends Emitter<SessionEvents> {
       });
     } catch (reason) {
       failed(reason);
+    }
+  }
+
+  /** The usual case, one listener that stays, without what `tell` makes for many. */
+  #give(listener: MessageListener, data: Uint8Array, message: PacketMessage): void {
+    try {
+      const value = listener.call(this, data, message);
+      if (value instanceof Promise) value.catch((reason: unknown) => this.fail(reason));
+    } catch (reason) {
+      this.fail(reason);
     }
   }
 
@@ -303,16 +296,36 @@ export class Session extends Emitter<SessionEvents> {
   /** The first message is never lost, however late a listener comes. */
   #hold(held: Held): void {
     this.#held ??= [];
-    if (this.#held.length < MOST_HELD) this.#held.push(held);
-    else this.end('DISCONNECT', 'nobody listens');
+    this.#heldBytes += held.data.length;
+    const few = this.#held.length < MOST_HELD && this.#heldBytes <= MOST_HELD_BYTES;
+    if (few || this.#held.length === 0) this.#held.push(held);
+    else this.end(this.#farewell, 'nobody listens');
   }
 
   #release(): void {
-    const held = this.#held;
-    if (held === undefined || !this.heard('message')) return;
-    for (let next = held.shift(); next !== undefined; next = held.shift())
+    // A listener may be gone after the first of them.
+    while (this.#held !== undefined && this.heard('message')) {
+      const next = this.#held.shift();
+      if (next === undefined) {
+        this.#held = undefined;
+        this.#heldBytes = 0;
+        return;
+      }
+      this.#heldBytes -= next.data.length;
       this.tell('message', [next.data, next.message]);
-    this.#held = undefined;
+    }
+  }
+
+  #drain(): void {
+    if (this.#full || this.#choked) return;
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const resolve of waiting) resolve();
+    this.tell('drain', []);
+  }
+
+  get #farewell(): EndCode {
+    return this.role === 'client' ? 'CLIENT_DISCONNECT' : 'DISCONNECT';
   }
 
   #settle(number: number, fate: Fate): void {
@@ -321,7 +334,15 @@ export class Session extends Emitter<SessionEvents> {
   }
 }
 
+type MessageListener = (this: Session, data: Uint8Array, message: PacketMessage) => unknown;
+
+/** Messages that are handed out; as with Buffer's pool, up to 8 KiB stay as long as one of them. */
+const MESSAGES = new Slab(8192, 8192);
+
 /** What is kept for a listener that does not come. */
 const MOST_HELD = 1024;
+const MOST_HELD_BYTES = 4 * 1024 * 1024;
 
 const NONE = { messages: 0, bytes: 0 };
+
+const UTF8 = new TextEncoder();

@@ -10,9 +10,9 @@ import { portableSuite } from '../crypto/portable.js';
 import type { Suite } from '../crypto/suite.js';
 import type { ClientPackets, PacketLayerOptions, ServerPackets } from '../option-packets.js';
 import { SESSION_LIMITS, type SessionSettings, type Trace } from '../packet/settings.js';
+import { prologueOf, refuseTrustless } from './protocol.js';
 
-/** The subprotocol whose messages are packets with opaque data (PROTOCOL.md section 1). */
-export const PACKET_PROTOCOL = 'v0.packet.wsd';
+export { LARGEST_PACKET, PACKET_PROTOCOL } from './protocol.js';
 
 /** Every packet, as `{ direction, packet, session }`; costs nothing while nobody subscribes. */
 const channel = diagnostics.channel('wsd:packet');
@@ -20,12 +20,6 @@ const channel = diagnostics.channel('wsd:packet');
 const trace: Trace = (direction, packet, session) => {
   if (channel.hasSubscribers) channel.publish({ direction, packet: Uint8Array.from(packet), session });
 };
-
-/** PROTOCOL.md section 6.3: the negotiated subprotocol, and what the embedder adds behind a zero octet. */
-const prologueOf = (context: string | Uint8Array | undefined): Uint8Array =>
-  context === undefined
-    ? Buffer.from(PACKET_PROTOCOL, 'latin1')
-    : Buffer.concat([Buffer.from(`${PACKET_PROTOCOL}\0`, 'latin1'), Buffer.from(context as string)]);
 
 const ownOf = ({ certificate, key, passphrase }: PacketLayerOptions): Own | undefined => {
   if (certificate === undefined && key === undefined) return undefined;
@@ -90,13 +84,6 @@ export const serverSettings = (options: ServerPackets, wall: () => number): Sess
 export const clientSettings = (options: ClientPackets, host: string, wall: () => number): SessionSettings => {
   const settings = settingsOf(options, 'server', wall, options.name ?? host);
   const { mode, anonymous } = options;
-  if (mode === 'required' && settings.judge === undefined && !anonymous) {
-    throw new TypeError(
-      'packets: say which server is meant, by pins or anchors; or anonymous: true, which stops listeners but nobody in between',
-    );
-  }
+  if (mode === 'required' && settings.judge === undefined && !anonymous) refuseTrustless();
   return anonymous && settings.judge === undefined ? { ...settings, anonymous } : settings;
 };
-
-/** The largest packet: AUTH with the largest certificate (PROTOCOL.md section 10). */
-export const LARGEST_PACKET: number = 6 + 2 + 65 + 2 + SESSION_LIMITS.maxCertificate;

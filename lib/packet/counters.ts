@@ -56,11 +56,10 @@ export const COUNTER_NAMES: readonly CounterName[] = [
   ...CODES.map((code): FailureName => `remote.${code}`),
 ];
 
-export const newCounters = (): SessionCounters => {
-  const counters = {} as SessionCounters;
-  for (const name of COUNTER_NAMES) counters[name] = 0;
-  return counters;
-};
+/** Made at once, and not property by property: then the engine keeps it, and its copies, as an object and not as a table. */
+const ZEROS = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as SessionCounters;
+
+export const newCounters = (): SessionCounters => ({ ...ZEROS });
 
 /** `theirs`: the peer said so. */
 export const countFailure = (counters: SessionCounters, code: PacketCode, theirs: boolean): void => {

@@ -1,8 +1,8 @@
 // The packet sessions of a server: connections of the packet subprotocol → sessions, new ones and resumed ones, and their end. Keeps the
 // connections under them, which are no connections of the embedder.
-import { ConnectionCarrier, carry } from '../link/carrier.js';
+import { CARRYING, ConnectionCarrier, carry, isChoked } from '../link/carrier.js';
 import { type Drive, Session } from '../link/session.js';
-import { LARGEST_PACKET, serverSettings } from '../link/settings.js';
+import { serverSettings } from '../link/settings.js';
 import { Bag } from '../net/bag.js';
 import { now, wall } from '../net/clock.js';
 import { Pacer } from '../net/pacer.js';
@@ -31,14 +31,13 @@ export interface PacketHost {
   refused(refused: RefusedSession): void;
 }
 
-/** How much of a connection may wait before unreliable messages are refused. */
-const CHOKED_FROM = 256 * 1024;
-
 /** One connection and what it carries. */
 class Ride implements Drive {
   readonly connection: Connection<unknown>;
   readonly pacer: Pacer;
   leg: Leg | undefined;
+  /** Whom it carried last: a connection finds its session once. */
+  machine: PacketSession | undefined;
 
   constructor(connection: Connection<unknown>) {
     this.connection = connection;
@@ -57,7 +56,7 @@ class Ride implements Drive {
   }
 
   choked(): boolean {
-    return this.connection.bufferedAmount > CHOKED_FROM;
+    return isChoked(this.connection);
   }
 }
 
@@ -95,7 +94,8 @@ export class Packets {
   readonly #riders: WeakMap<PacketSession, Rider> = new WeakMap();
   readonly #faces: Map<PacketSession, Session> = new Map();
   #carrying: ConnectionSettings | undefined;
-  #coming: Ride | undefined; // in mode none a session opens before its leg is known
+  /** Whose bytes are being read while they belong to no session yet: one may open, or be resumed, before this returns. */
+  #coming: Ride | undefined;
 
   constructor(options: ServerPackets, host: PacketHost) {
     this.#host = host;
@@ -110,9 +110,9 @@ export class Packets {
     this.#pacer = new Pacer(this.#registry);
   }
 
-  /** A connection of packets takes bytes, one packet a message, and keeps none of them. */
+  /** What becomes of the settings of a connection that carries packets. */
   settings(settings: ConnectionSettings): ConnectionSettings {
-    this.#carrying ??= { ...settings, text: 'bytes', lend: true, maxMessage: LARGEST_PACKET, idleTimeout: 0 };
+    this.#carrying ??= { ...settings, ...CARRYING };
     return this.#carrying;
   }
 
@@ -134,8 +134,8 @@ export class Packets {
     this.#coming = undefined;
     ride.leg = leg;
     this.#rides.set(leg, ride);
-    carry(connection, leg, now, () => this.#moved(ride));
-    connection.on('drain', () => this.#faceOf(leg)?.tell('drain', []));
+    carry(connection, this.#announced(leg, ride), now, () => this.#moved(ride));
+    connection.on('drain', () => this.#faceOf(leg)?.unchoked());
     connection.on('close', () => {
       this.#connections.delete(connection);
       ride.pacer.stop();
@@ -147,18 +147,43 @@ export class Packets {
   /** Every session hears that the server leaves, and has a moment to acknowledge; the connections end by themselves. */
   end(): readonly Connection<unknown>[] {
     this.#registry.end('SERVER_DISCONNECT', now());
+    // The farewell has a deadline of its own.
+    for (const machine of this.#faces.keys()) this.#riders.get(machine)?.moved();
     return [...this.#connections];
+  }
+
+  /** The leg, which says whose it is as long as it has no session. */
+  #announced(leg: Leg, ride: Ride): Leg {
+    return {
+      get session() {
+        return leg.session;
+      },
+      receive: (bytes, time) => {
+        if (leg.session !== undefined) return leg.receive(bytes, time);
+        this.#coming = ride;
+        try {
+          leg.receive(bytes, time);
+        } finally {
+          this.#coming = undefined;
+        }
+      },
+      lost: (time) => leg.lost(time),
+      tick: (time) => leg.tick(time),
+      deadline: () => leg.deadline(),
+    };
   }
 
   #moved(ride: Ride): void {
     // A resumed session has changed its ride.
-    if (ride.leg?.session !== undefined) this.#ride(ride.leg.session, ride);
+    const machine = ride.leg?.session;
+    if (machine !== undefined && machine !== ride.machine) this.#ride(machine, ride);
     ride.moved();
-    this.#pacer.moved();
+    if (this.#registry.detached > 0) this.#pacer.moved();
   }
 
   #ride(machine: PacketSession, ride: Ride): void {
     const rider = this.#riders.get(machine);
+    ride.machine = machine;
     if (rider !== undefined) rider.ride = ride;
   }
 
@@ -168,15 +193,21 @@ export class Packets {
     const rider = new Rider(ride);
     this.#riders.set(machine, rider);
     const session = new Session(rider);
-    session.bind(machine, (reason) => {
-      session.tell('error', [reason instanceof Error ? reason : new Error('a listener failed')]);
-      session.end('DISCONNECT');
-    });
+    session.bind(machine);
     this.#faces.set(machine, session);
-    this.#host.session(session);
+    try {
+      this.#host.session(session);
+    } catch (reason) {
+      session.fail(reason);
+    }
     const { sink } = session;
     return {
       ...sink,
+      opened: (how, opened) => {
+        // Resumed on another connection, and its listeners may ask which.
+        rider.ride = this.#coming ?? rider.ride;
+        sink.opened(how, opened);
+      },
       ended: (end) => {
         this.#faces.delete(machine);
         sink.ended(end);

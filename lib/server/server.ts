@@ -1,12 +1,12 @@
 // The server for embedders: listeners, admission, connections, broadcast and the end. One object, several listeners. What a socket goes
 // through until it is a connection is in arrival.ts; what a connection does is in lib/websocket.
-import { captureRejectionSymbol, EventEmitter } from 'node:events';
+import { EventEmitter } from 'node:events';
 import type { Server as HttpServer, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { random32, randomFraction } from '../crypto/entropy.js';
 import { Deflate } from '../deflate/codec.js';
-import { type FaultCode, textOf } from '../fault.js';
+import type { FaultCode } from '../fault.js';
 import { writeClose } from '../frame/close.js';
 import { Fields } from '../http/head.js';
 import type { Session } from '../link/session.js';
@@ -27,40 +27,18 @@ import { Prepared } from '../websocket/prepared.js';
 import { isTrusted } from './address.js';
 import { Admission, type AdmissionCounts } from './admission.js';
 import { Admitted } from './admitted.js';
-import { type PlainRequest, refusalOf } from './answers.js';
+import { refusalOf } from './answers.js';
 import type { Host, Opened } from './arrival.js';
 import { attach } from './attach.js';
 import { type Closable, type CloseCounts, type CloseOptions, drain } from './drain.js';
+import { Announcer, type ServerEvents } from './events.js';
 import { Familiar } from './familiar.js';
 import { type Accept, type Listening, type ListenOptions, listen } from './listen.js';
 import { Door } from './opening.js';
-import { Packets, type RefusedSession } from './packets.js';
+import { Packets } from './packets.js';
 import { parsePaths } from './paths.js';
 import { Place } from './place.js';
 import { Tally } from './tally.js';
-
-/** A handshake that was refused, for logs and metrics. Texts may hold what the peer sent: escape them. */
-export interface Refused {
-  readonly code: FaultCode;
-  readonly status: number;
-  readonly remoteAddress: string;
-  readonly path: string | undefined;
-  readonly detail: string | undefined;
-}
-
-export interface ServerEvents<Data> {
-  connection: [connection: Connection<Data>];
-  /** A request without Upgrade: answer it with `respond`. Without a listener it gets a helpful 426. */
-  request: [request: PlainRequest];
-  refused: [refused: Refused];
-  /** A new packet session is about to open: put its listeners on here. */
-  session: [session: Session];
-  /** A packet session that did not come to be. */
-  refusedSession: [refused: RefusedSession];
-  /** A listener or a socket failed; never thrown when nobody listens. */
-  error: [error: Error];
-  close: [];
-}
 
 export interface BroadcastOptions<Data> {
   readonly except?: Connection<Data> | undefined;
@@ -87,6 +65,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   readonly #detach: Set<() => void> = new Set();
   readonly #arriving: Bag<Admitted> = new Bag();
   readonly #tally: Tally = new Tally();
+  readonly #announcer: Announcer<Data> = new Announcer(this, this.#tally);
   readonly #budget: Budget;
   readonly #host: Host;
   readonly #packets: Packets | undefined;
@@ -94,8 +73,6 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
 
   constructor(options: ServerOptions<Data>, onConnection?: OnConnection<Data>) {
     super({ captureRejections: true });
-    const value = (reason: unknown, event: string, subject: unknown): void => this.#rejected(reason, event, subject);
-    Object.defineProperty(this, captureRejectionSymbol, { value });
     if (onConnection !== undefined && typeof onConnection !== 'function')
       throw new TypeError('onConnection must be a function');
     this.#door = new Door(resolveServer(options));
@@ -114,8 +91,8 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     this.#host = this.#hostOf();
     if (rest.packets !== undefined) {
       this.#packets = new Packets(rest.packets, {
-        session: (session) => void this.emit('session', session),
-        refused: (refused) => void this.emit('refusedSession', refused),
+        session: (session) => void this.#announcer.tell('session', session),
+        refused: (refused) => void this.#announcer.tell('refusedSession', refused),
       });
     }
   }
@@ -231,7 +208,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
       handshakeTimeout: this.#door.options.rest.handshakeTimeout,
       admit: (raw) => this.#admit(raw),
       ended: (listener) => this.#listeners.delete(listener),
-      failed: (error) => this.#report(error),
+      failed: (error) => this.#announcer.report(error),
     };
   }
 
@@ -275,10 +252,10 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
         return server.#closed !== undefined;
       },
       retryAfter: () => this.#admission.retryAfter(now(), randomFraction()),
-      plain: (request) => this.listenerCount('request') > 0 && this.#emit('request', request),
+      plain: (request) => this.listenerCount('request') > 0 && this.#announcer.tell('request', request),
       refused: (code, status, remoteAddress, detail, path) => {
         this.#tally.count(`refused:${code}`);
-        this.#emit('refused', { code, status, remoteAddress, path, detail });
+        this.#announcer.tell('refused', { code, status, remoteAddress, path, detail });
       },
       opened: (socket, opened) => this.#open(socket, opened),
       unanswered: () => this.#tally.count('left'),
@@ -338,35 +315,6 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     this.emit('close');
     return counts;
   }
-
-  /** An asynchronous listener of ours rejected. */
-  #rejected(reason: unknown, event: string, subject: unknown): void {
-    if (event === 'connection') (subject as Connection<Data>).fail(reason);
-    else if (event === 'request') this.#failRequest(subject as PlainRequest, reason);
-    else if (event !== 'error') this.#report(errorOf(reason));
-  }
-
-  #failRequest(request: PlainRequest, reason: unknown): void {
-    request.respond({ status: 500, body: 'Internal Server Error\n' });
-    this.#report(errorOf(reason));
-  }
-
-  #report(error: Error): void {
-    this.#tally.count('errors');
-    this.#emit('error', error);
-  }
-
-  /** Emits; a listener that throws is the embedder's mistake and reported as an error, not as the end of the process. */
-  #emit<Name extends 'request' | 'refused' | 'error'>(name: Name, value: ServerEvents<Data>[Name][0]): boolean {
-    if (this.listenerCount(name) === 0) return false;
-    try {
-      return (this.emit as (name: string, value: unknown) => boolean).call(this, name, value);
-    } catch (reason) {
-      if (name === 'request') this.#failRequest(value as PlainRequest, reason);
-      else if (name !== 'error') this.#report(errorOf(reason));
-      return true;
-    }
-  }
 }
 
 /** Options are checked at once: a TypeError names each that is wrong. Listens nowhere until `listen`, `attach` or `adopt`. */
@@ -380,5 +328,3 @@ const leaving = (connection: Connection<unknown>): Closable => ({
   close: () => connection.closed,
   terminate: () => connection.terminate(),
 });
-
-const errorOf = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(textOf(reason)));

@@ -1,9 +1,9 @@
 // A WebSocket connection as its user sees it, the same on both sides. Thin: what it does is in link.ts. It is handed out open, and
 // nothing that the peer sent before a listener was there is lost.
-import type { Fields } from '../http/head.js';
 import { orAborted } from './abort.js';
 import { Emitter } from './emitter.js';
 import type { Outcome } from './ending.js';
+import type { HandshakeInfo } from './handshake-info.js';
 import type { Message } from './inbox.js';
 import type { Link, Listener } from './link.js';
 import type { MessageOptions } from './outgoing.js';
@@ -12,13 +12,7 @@ import type { Prepared } from './prepared.js';
 import { CLOSED, DROPPED, OK, type SendStatus, type Sent } from './sent.js';
 import { MessageWriter } from './writer.js';
 
-/** What the handshake said. On the client: of its own request, with the fields of the answer. */
-export interface HandshakeInfo {
-  readonly path: string;
-  readonly query: string;
-  readonly origin: string | undefined;
-  readonly fields: Fields;
-}
+export type { HandshakeInfo };
 
 export interface ConnectionEvents {
   open: [];
@@ -186,8 +180,9 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
   /** @internal */
   message(data: Message, binary: boolean): PromiseLike<unknown> | undefined {
     const { only } = this;
-    if (only?.name === 'message') {
-      const value = (only.listener as (data: Message, binary: boolean) => unknown).call(this, data, binary);
+    const sole = only?.name === 'message' ? only : this.sole('message');
+    if (sole !== undefined) {
+      const value = (sole.listener as (data: Message, binary: boolean) => unknown).call(this, data, binary);
       return isPending(value) ? value : undefined;
     }
     const outer = later; // a listener may have another connection deliver

@@ -83,6 +83,17 @@ export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
     return entry?.next === undefined && entry?.once === false ? entry : undefined;
   }
 
+  /** The listener, where it is the only one of this name and stays. */
+  protected sole(name: keyof Events): Entry | undefined {
+    let found: Entry | undefined;
+    for (let entry = this.#chain; entry !== undefined; entry = entry.next) {
+      if (entry.name !== name) continue;
+      if (found !== undefined || entry.once) return undefined;
+      found = entry;
+    }
+    return found;
+  }
+
   /** Calls every listener; what they return goes to `returned`. A listener's exception is the caller's to catch. */
   protected dispatch<Name extends keyof Events>(
     name: Name,

@@ -20,7 +20,7 @@ const provoked = new Set<FaultCode>();
 async function failure(url: string, options: ClientOptions = {}): Promise<WsdError> {
   try {
     const connection = await connect(url, { timeout: 4_000, ...options });
-    connection.terminate();
+    if ('terminate' in connection) connection.terminate();
   } catch (error) {
     if (!(error instanceof WsdError)) throw error;
     provoked.add(error.code);
@@ -487,6 +487,14 @@ t.test('a signal that is aborted already dials nothing, and one that is aborted 
   control.abort();
   t.equal(connection.state, 'open');
   t.match(await connection.close(), { code: 1000, clean: true, initiator: 'local' });
+});
+
+t.test('WSD_DIAL_SESSION: a server that speaks packets and never shakes hands', async (t) => {
+  const server = await serve(t, (wire, head) => wire.write(accept(head, ['Sec-WebSocket-Protocol: v0.packet.wsd'])));
+  const packets = { anonymous: true, handshakeTimeout: 50 };
+  const error = await failure(`ws://${server.at}/`, { packets });
+  t.equal(error.code, 'WSD_DIAL_SESSION');
+  t.match(error.message, /1\.0 CONNECTION/);
 });
 
 t.test('every code of a failed dial was provoked', async (t) => {

@@ -260,6 +260,13 @@ const ROWS: Readonly<Record<FaultCode, Row>> = {
       });
     },
   },
+  WSD_DIAL_SESSION: dial(
+    (wire, head) => {
+      answered((lines) => [...lines, 'Sec-WebSocket-Protocol: v0.packet.wsd'])(wire, head);
+      wire.write(encode({ opcode: 2, mask: false, payload: Uint8Array.of(4, 0, 0, 0, 0x11) }));
+    },
+    { packets: { anonymous: true } },
+  ),
   WSD_DIAL_ENDED: dial((wire) => wire.end()),
 };
 

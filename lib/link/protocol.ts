@@ -1,0 +1,28 @@
+// What Node and a page have in common of the options of sessions: the subprotocol, the prologue, the largest packet, and what may not be left
+// out. Needs nothing of Node.
+import { SESSION_LIMITS } from '../packet/settings.js';
+
+/** The subprotocol whose messages are packets with opaque data (PROTOCOL.md section 1). */
+export const PACKET_PROTOCOL = 'v0.packet.wsd';
+
+/** The largest packet: AUTH with the largest certificate (PROTOCOL.md section 10). */
+export const LARGEST_PACKET: number = 6 + 2 + 65 + 2 + SESSION_LIMITS.maxCertificate;
+
+/** PROTOCOL.md section 6.3: the negotiated subprotocol, and what the embedder adds behind a zero octet. */
+export const prologueOf = (context: string | Uint8Array | undefined): Uint8Array => {
+  const encoder = new TextEncoder();
+  if (context === undefined) return encoder.encode(PACKET_PROTOCOL);
+  const name = encoder.encode(`${PACKET_PROTOCOL}\0`);
+  const more = typeof context === 'string' ? encoder.encode(context) : context;
+  const prologue = new Uint8Array(name.length + more.length);
+  prologue.set(name);
+  prologue.set(more, name.length);
+  return prologue;
+};
+
+/** A client that does not say whom it means is told so at the call. */
+export const refuseTrustless = (): never => {
+  throw new TypeError(
+    'packets: say which server is meant, by pins or anchors; or anonymous: true, which stops listeners but nobody in between',
+  );
+};

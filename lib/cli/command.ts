@@ -31,8 +31,8 @@ export interface Command {
   run(args: readonly string[], io: Io): Promise<number>;
 }
 
-/** The exit codes of every command. */
-export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
+/** The exit codes of every command. `undelivered`: messages of a packet session that may not have arrived. */
+export const EXIT = { ok: 0, failure: 1, usage: 2, undelivered: 3, interrupted: 130, terminated: 143 } as const;
 
 /** The exit code of a command that a signal ended. */
 export const signalExit = (signal: AbortSignal): number =>

@@ -5,6 +5,7 @@ import type { Interface } from 'node:readline';
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import { closeName, type Outcome } from '../index.js';
 import type { Io } from './command.js';
+import type { Flags } from './flags.js';
 import { type Style, styleFor } from './style.js';
 import { count, escapeControl, hexDump, hexOf, milliseconds } from './terminal.js';
 
@@ -14,16 +15,27 @@ export interface Opened {
   readonly extensions: string;
 }
 
+/** Something that only packet sessions have: words for people, facts for programs. */
+export interface Told {
+  readonly type: string;
+  readonly text: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** Also when nothing but messages is wanted. */
+  readonly always?: boolean;
+}
+
 export interface Screen {
   opened(facts: Opened): void;
-  received(data: string | Uint8Array): void;
+  /** `facts`: for programs. */
+  received(data: string | Uint8Array, facts?: Readonly<Record<string, unknown>>): void;
+  told(told: Told): void;
   pong(ms: number): void;
   /** An aside that nobody but a person needs; lines of it are ours, so a peer's text is escaped before. */
   say(text: string): void;
   closed(outcome: Outcome): void;
 }
 
-export interface ScreenSettings {
+interface ScreenSettings {
   readonly quiet: boolean;
   readonly verbose: boolean;
   /** Binary data as hexadecimal lines instead of raw bytes. */
@@ -51,7 +63,7 @@ const openedText = (facts: Opened, style: Style): string => {
 };
 
 /** For a pipe: a text message is a line, a binary message is its bytes. */
-export const pipeScreen = (io: Io, settings: ScreenSettings): Screen => {
+const pipeScreen = (io: Io, settings: ScreenSettings): Screen => {
   const style = styleFor(io.stderr, io.env);
   const talk = (text: string): void => {
     if (!settings.quiet) io.stderr.write(`${text}\n`);
@@ -66,23 +78,25 @@ export const pipeScreen = (io: Io, settings: ScreenSettings): Screen => {
     },
     // whoever asks for pings wants to see them, quiet or not
     pong: (ms) => void io.stderr.write(`${style.dim('pong')} ${milliseconds(ms)}\n`),
+    told: ({ text, always }) => (always === true ? void io.stderr.write(`${text}\n`) : talk(text)),
     say: talk,
     closed: (outcome) => talk(closedText(outcome, style)),
   };
 };
 
-export const jsonScreen = (io: Io, now: () => Date): Screen => {
+const jsonScreen = (io: Io, now: () => Date): Screen => {
   const put = (event: Readonly<Record<string, unknown>>): void => {
     io.stdout.write(`${JSON.stringify({ time: now().toISOString(), ...event })}\n`);
   };
   return {
     opened: (facts) => put({ type: 'open', ...facts }),
-    received: (data) =>
+    received: (data, facts) =>
       put(
         typeof data === 'string'
-          ? { type: 'message', binary: false, data }
-          : { type: 'message', binary: true, base64: Buffer.from(data).toString('base64') },
+          ? { type: 'message', binary: false, data, ...facts }
+          : { type: 'message', binary: true, base64: Buffer.from(data).toString('base64'), ...facts },
       ),
+    told: ({ type, facts }) => put({ type, ...facts }),
     pong: (ms) => put({ type: 'pong', ms: Math.round(ms * 1000) / 1000 }),
     say: (text) => put({ type: 'note', text }),
     closed: ({ code, reason, clean, initiator, fault }) =>
@@ -91,7 +105,7 @@ export const jsonScreen = (io: Io, now: () => Date): Screen => {
 };
 
 /** Asides and messages go above the line being typed, which is drawn again as it was. */
-export const terminalScreen = (
+const terminalScreen = (
   io: Io,
   settings: ScreenSettings,
   prompt: () => Interface | undefined,
@@ -127,7 +141,16 @@ export const terminalScreen = (
       }
     },
     pong: (ms) => print(style.dim('·'), [`${style.dim('pong')} ${milliseconds(ms)}`]),
+    told: ({ text, always }) => (always === true ? print(style.yellow('!'), text.split('\n')) : aside(text)),
     say: aside,
     closed: (outcome) => aside(closedText(outcome, style)),
   };
+};
+
+/** The one that fits the flags, and where the output goes. */
+export const createScreen = (flags: Flags, io: Io, prompt: () => Interface | undefined, terminal: boolean): Screen => {
+  const settings = { quiet: flags.has('quiet'), verbose: flags.has('verbose'), hex: flags.has('hex') };
+  const now = (): Date => new Date();
+  if (flags.has('json')) return jsonScreen(io, now);
+  return terminal ? terminalScreen(io, settings, prompt, now) : pipeScreen(io, settings);
 };

@@ -13,7 +13,7 @@ import { readHex } from './read-hex.js';
 import { styleFor } from './style.js';
 import { escapeControl } from './terminal.js';
 
-const DEFAULT_WAIT = 500;
+export const DEFAULT_WAIT = 500;
 
 export interface Session {
   readonly connection: Connection;

@@ -1,16 +1,17 @@
 // `wsd connect`: a WebSocket at the command line. At a terminal a conversation, elsewhere a pipe: lines of stdin are text messages,
 // text messages are lines of stdout. Exit code 0 after a clean close, 1 if it never opened or ended uncleanly, 2 usage, 130/143 by signal.
 
-import { createInterface, type Interface } from 'node:readline';
-import { type Connection, connect as dial, type Outcome, WsdError } from '../index.js';
+import type { Interface } from 'node:readline';
+import { connect as dial, type Outcome } from '../index.js';
 import { type Command, EXIT, type Io, signalExit, UsageError } from './command.js';
+import { attempt, closeLine, createLine, isTerminal } from './connect-dial.js';
 import { completeUrl, readClose, readConnectOptions, withoutQuery } from './connect-options.js';
-import { jsonScreen, pipeScreen, type Screen, terminalScreen } from './connect-screen.js';
+import { connectPackets } from './connect-packets.js';
+import { createScreen } from './connect-screen.js';
 import { converse, keepPinging, pump, type Session, sendWhole, waitForQuiet } from './connect-session.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
+import { CLIENT_PACKET_FLAGS, refuseWithoutPackets } from './packet-flags.js';
 import { readFileOrSay } from './read-file.js';
-import { styleFor } from './style.js';
-import { escapeControl } from './terminal.js';
 
 const FLAGS: readonly Flag[] = [
   {
@@ -49,6 +50,7 @@ const FLAGS: readonly Flag[] = [
   { name: 'json', help: 'every event as one JSON object a line on stdout' },
   { name: 'verbose', short: 'v', help: 'tell the time of everything, and pings' },
   { name: 'quiet', short: 'q', help: 'only messages, no talk' },
+  ...CLIENT_PACKET_FLAGS,
 ];
 
 const USAGE = 'wsd connect URL [options]';
@@ -66,47 +68,19 @@ examples:
   echo hello | wsd connect --once 8080
   wsd connect wss://example.org/feed -H @token.txt --wait forever < /dev/null
   wsd connect 8080 --ping 1 --quiet
+  wsd connect --packets --pin "$(cat pin.txt)" example.org
 
-exit code: 0 closed cleanly, 1 never opened or ended uncleanly, 2 usage, 130 or 143 by signal
+exit code: 0 closed cleanly, 1 never opened or ended uncleanly, 2 usage, 3 a message of a packet session
+was not delivered (or nobody knows), 130 or 143 by signal
 `;
 
 /** How long a close may take after Ctrl-C before the socket is cut. */
 const PATIENCE = 1000;
 
-const refusal = (error: WsdError, url: string): string => {
-  const where = escapeControl(withoutQuery(url));
-  return `cannot connect to ${where}: ${escapeControl(error.message)}`;
-};
-
-const createScreen = (flags: Flags, io: Io, prompt: () => Interface | undefined, terminal: boolean): Screen => {
-  const settings = { quiet: flags.has('quiet'), verbose: flags.has('verbose'), hex: flags.has('hex') };
-  const now = (): Date => new Date();
-  if (flags.has('json')) return jsonScreen(io, now);
-  return terminal ? terminalScreen(io, settings, prompt, now) : pipeScreen(io, settings);
-};
-
 const checkTogether = (flags: Flags): void => {
   const modes = ['text', 'binary', 'hex'].filter((name) => flags.has(name));
   if (modes.length > 1) throw new UsageError(`--${modes.join(' and --')} exclude each other`);
   if (flags.text('wait') !== 'forever') flags.duration('wait');
-};
-
-const open = async (url: string, flags: Flags, io: Io): Promise<Connection | number> => {
-  const options = await readConnectOptions(flags);
-  try {
-    return await dial(url, { ...options, signal: io.signal });
-  } catch (error) {
-    if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message);
-    if (io.signal.aborted) return signalExit(io.signal);
-    if (!(error instanceof WsdError)) throw error;
-    if (error.code === 'WSD_DIAL_URL') throw new UsageError(error.message);
-    if (flags.has('json')) {
-      io.stdout.write(
-        `${JSON.stringify({ type: 'error', code: error.code, status: error.status, message: error.message })}\n`,
-      );
-    } else io.stderr.write(`${styleFor(io.stderr, io.env).red('wsd:')} ${refusal(error, url)}\n`);
-    return EXIT.failure;
-  }
 };
 
 const run = async (args: readonly string[], io: Io): Promise<number> => {
@@ -116,15 +90,17 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   if (more.length > 0) throw new UsageError(`one URL is enough: what is "${more[0]}"?`);
   checkTogether(flags);
   const url = completeUrl(text);
+  refuseWithoutPackets(CLIENT_PACKET_FLAGS, flags);
+  if (flags.has('packets')) return connectPackets(url, flags, io);
   const wish = readClose(flags.text('close') ?? '1000');
   const interval = flags.duration('ping', 's');
-  const terminal = io.stdin.isTTY === true && io.stdout.isTTY === true && !flags.has('json') && !flags.has('binary');
+  const terminal = isTerminal(flags, io);
   let line: Interface | undefined;
   const screen = createScreen(flags, io, () => line, terminal);
   const files = await Promise.all(flags.all('file').map(readFileOrSay));
-  const opened = await open(url, flags, io);
-  if (typeof opened === 'number') return opened;
-  const connection = opened;
+  const options = await readConnectOptions(flags);
+  const connection = await attempt(() => dial(url, { ...options, signal: io.signal }), { url, flags, io });
+  if (typeof connection === 'number') return connection;
   const session: Session = { connection, screen, flags, io, wish, lastActivity: 0 };
   const over = new AbortController();
   let failure: Error | undefined;
@@ -158,13 +134,7 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   for (const bytes of files) background(sendWhole(bytes, flags.has('binary'), connection));
   if (interval !== undefined) background(keepPinging(session, Math.max(interval, 10), over.signal));
   if (terminal) {
-    const { stdin, stdout } = io;
-    line = createInterface({
-      input: stdin,
-      output: stdout as unknown as NodeJS.WritableStream,
-      prompt: styleFor(stdout, io.env).cyan('> '),
-      historySize: 500,
-    });
+    line = createLine(io);
     converse(session, line, () => interrupt(EXIT.interrupted));
   } else background(pump(session).then(() => waitForQuiet(session, over.signal)));
 
@@ -173,11 +143,7 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   io.signal.removeEventListener('abort', onSignal);
   const last = line;
   line = undefined;
-  if (last !== undefined) {
-    last.removeAllListeners('close');
-    last.close();
-    io.stdout.write('\r\u001b[J');
-  }
+  if (last !== undefined) closeLine(last, io);
   screen.closed(outcome);
   if (failure !== undefined) throw failure;
   return interrupted ?? (outcome.clean ? EXIT.ok : EXIT.failure);

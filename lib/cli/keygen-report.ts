@@ -55,15 +55,23 @@ export const hintsFor = (
   if (written === undefined) return [];
   const [key, certificate] = [quoted(written.key), quoted(written.certificate)];
   if (ca === true) {
-    return [`try: wsd keygen chat.example.com --ca ${certificate} --ca-key ${key}`, `     peers trust it as an anchor`];
+    return [
+      `try: wsd keygen chat.example.com --ca ${certificate} --ca-key ${key}`,
+      `     wsd connect --packets --anchor ${certificate} URL`,
+    ];
   }
   const lines: string[] = [];
+  const own = `--packet-cert ${certificate} --packet-key ${key}`;
+  const trusted = issuer === undefined ? `--pin ${info.fingerprint}` : '--anchor CA';
   if (usage?.includes('server') !== false) {
+    lines.push(`wsd serve --echo --packets ${own}`, `wsd connect --packets ${trusted} URL`);
     lines.push(`wsd serve --echo --tls-cert ${certificate} --tls-key ${key}`);
+  } else {
+    lines.push(`wsd connect --packets ${own} --pin SERVER URL`);
+    if (issuer === undefined) lines.push(`a server trusts it with: --client-certificate required ${trusted}`);
   }
-  if (issuer === undefined) {
-    lines.push(`others trust it by its pin: pins: ['${info.fingerprint}']`);
-    if (publicKey !== undefined) lines.push('a page needs both: pins: [{ sha256: PIN, publicKey: PUBLIC_KEY }]');
+  if (issuer === undefined && publicKey !== undefined) {
+    lines.push('a page needs both: pins: [{ sha256: PIN, publicKey: PUBLIC_KEY }]');
   }
   return lines.map((line, at) => `${at === 0 ? 'try: ' : '     '}${escapeControl(line)}`);
 };

@@ -3,7 +3,7 @@
 import { type Connection, FAULTS, type Outcome, type Refused } from '../index.js';
 import type { Io } from './command.js';
 import { styleFor } from './style.js';
-import { count, escapeControl, milliseconds } from './terminal.js';
+import { clip, count, escapeControl, milliseconds } from './terminal.js';
 
 export const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type Level = (typeof LEVELS)[number];
@@ -56,10 +56,6 @@ export const createLog = (io: Io, level: Level, json: boolean, now: () => Date):
     },
   };
 };
-
-/** How much of a path or a header a line may take: the whole of it may be 8 KiB. */
-const LONGEST = 200;
-const clip = (text: string): string => (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text);
 
 /** What one connection did, counted for the line that tells its end. */
 export class Tally {

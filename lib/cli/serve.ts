@@ -8,11 +8,14 @@ import {
   type Listening,
   type Server,
   type ServerOptions,
+  type ServerPacketOptions,
 } from '../index.js';
 import { type Command, CommandError, EXIT, type Io, UsageError } from './command.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
+import { SERVER_PACKET_FLAGS } from './packet-flags.js';
 import { clearStale, listenFailure, readPlace } from './serve-listen.js';
 import { createLog, LEVELS, type Log, logClosed, logOpened, logRefused, Tally } from './serve-log.js';
+import { connectWords, readServerPackets, serveSessions } from './serve-packets.js';
 import { styleFor } from './style.js';
 import { count } from './terminal.js';
 import { version } from './version.js';
@@ -73,6 +76,7 @@ const FLAGS: readonly Flag[] = [
     help: 'a subprotocol to accept, in order of preference',
   },
   { name: 'deflate', help: 'accept permessage-deflate' },
+  ...SERVER_PACKET_FLAGS,
   ...numberFlags(),
   { name: 'drain', value: 'MS', help: 'how long connections may take to close after the first signal (default 5s)' },
   { name: 'json', help: 'print {url, pid, version} instead of the URL, and log JSON lines' },
@@ -95,6 +99,7 @@ examples:
   wsd serve --echo --port 0 --json
   wsd serve --echo --host :: --tls-cert cert.pem --tls-key key.pem
   wsd serve --echo --origin https://app.example --deflate
+  wsd serve --echo --packets --packet-cert wsd-cert.pem --packet-key wsd-key.pem
 
 exit code: 0 after SIGINT or SIGTERM (the second ends at once), 1 could not listen, 2 usage
 `;
@@ -144,12 +149,13 @@ const urlOf = ({ url, port }: Listening, flags: Flags): string => {
   return port === undefined ? `${url}:${path}` : url + path;
 };
 
-const announce = (url: string, flags: Flags, io: Io): void => {
+const announce = (url: string, packets: ServerPacketOptions | undefined, flags: Flags, io: Io): void => {
   io.stdout.write(flags.has('json') ? `${JSON.stringify({ url, pid, version })}\n` : `${url}\n`);
   if (flags.has('json') || flags.has('quiet')) return;
   const style = styleFor(io.stderr, io.env);
   const insecure = flags.has('tls-cert') ? ' --insecure' : '';
   const lines = [`wsd connect ${url}${insecure}`];
+  if (packets !== undefined) lines.push(`${connectWords(url, packets)}${insecure}`);
   if (/^wss?:/.test(url)) {
     lines.push(`open ${new URL(url.replace(/^ws/, 'http')).origin} and in the page's console:`);
     lines.push(
@@ -185,8 +191,10 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   const level = flags.oneOf('log-level', LEVELS) ?? (flags.has('quiet') ? 'error' : 'info');
   const drain = flags.duration('drain') ?? DEFAULT_DRAIN;
   const where = await readPlace(flags);
+  const packets = await readServerPackets(flags);
   const log = createLog(io, level, flags.has('json'), () => new Date());
-  const server = create(readOptions(flags), log);
+  const server = create({ ...readOptions(flags), ...(packets === undefined ? {} : { packets }) }, log);
+  serveSessions(server, log);
   server.on('refused', (refused) => logRefused(log, refused));
   server.on('error', (error) => log.write('error', 'error', error.message, { message: error.message }));
   let listening: Listening;
@@ -197,11 +205,14 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
     await server.close();
     throw error instanceof CommandError ? error : listenFailure(error, where);
   }
-  announce(urlOf(listening, flags), flags, io);
+  announce(urlOf(listening, flags), packets, flags, io);
   await aborted(io.signal);
   const open = server.connections.size;
-  log.write('info', 'drain', `${String(io.signal.reason)}: closing ${count(open, 'connection')}`, {
+  const sessions = server.sessions.length;
+  const what = `${count(open, 'connection')}${packets === undefined ? '' : `, ${count(sessions, 'session')}`}`;
+  log.write('info', 'drain', `${String(io.signal.reason)}: closing ${what}`, {
     connections: open,
+    sessions: packets === undefined ? undefined : sessions,
   });
   const { clean, cut } = await server.close({ drain });
   log.write('info', 'stop', `closed ${clean} cleanly, cut ${cut}`, { clean, cut });

@@ -74,3 +74,7 @@ const group = (n: number): string => (Number.isFinite(n) ? n.toLocaleString('en-
 
 export const milliseconds = (ms: number): string =>
   ms < 10 ? `${ms.toFixed(2)} ms` : ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
+
+/** How much of a path or a header a line may take: the whole of it may be 8 KiB. */
+const LONGEST = 200;
+export const clip = (text: string): string => (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text);

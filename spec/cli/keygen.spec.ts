@@ -37,7 +37,8 @@ t.test('a key and a certificate for this machine, and what others need to trust 
   t.match(ran.out, new RegExp(`^public key +${point}$`, 'm'));
   t.match(ran.out, /^signed by +itself$/m);
   t.match(ran.err, `wsd serve --echo --tls-cert ${out}-cert.pem --tls-key ${out}-key.pem`);
-  t.match(ran.err, `pins: ['${own.info.fingerprint}']`);
+  t.match(ran.err, `wsd serve --echo --packets --packet-cert ${out}-cert.pem --packet-key ${out}-key.pem`);
+  t.match(ran.err, `wsd connect --packets --pin ${own.info.fingerprint} URL`);
   t.notMatch(ran.out + ran.err, /PRIVATE KEY/, 'the key is in its file and nowhere else');
   t.ok(createSecureContext({ cert: certificate, key }), 'TLS takes them');
   const verdict = createJudge({ peer: 'server', pins: [own.info.fingerprint] }).judge(own.certificate, Date.now());
@@ -165,6 +166,31 @@ t.test('the files have a name of their own, which the hints quote for a shell', 
   t.match(await keygen('--out', "it's mine"), { code: 0, err: "--tls-cert 'it'\\''s mine-cert.pem'" });
   t.match(await keygen('--out=-x'), { code: 0, err: '--tls-cert ./-x-cert.pem' });
   t.equal((await readdir('.')).length, 8);
+});
+
+t.test('the hints name commands and flags that exist', async (t) => {
+  t.chdir(t.testdir());
+  const hints: string[] = [];
+  for (const args of [
+    ['--out', 'a'],
+    ['--make-ca'],
+    ['--out', 'b', '--ca', 'ca-cert.pem', '--ca-key', 'ca-key.pem'],
+    ['--out', 'c', '--usage', 'client', '--subject', 'alice'],
+    ['--out', 'd', '--usage', 'client', '--subject', 'bob', '--ca', 'ca-cert.pem', '--ca-key', 'ca-key.pem'],
+  ]) {
+    hints.push(...(await keygen(...args)).err.trimEnd().split('\n'));
+  }
+  let flags = 0;
+  for (const hint of hints) {
+    const command = /wsd (\w+)/.exec(hint)?.[1] ?? 'serve';
+    const help = fakeIo();
+    t.equal(await main([command, '--help'], help), 0, hint);
+    for (const [flag] of hint.matchAll(/--[a-z][a-z-]+/g)) {
+      t.match(help.stdout.text, new RegExp(`^ .*${flag}(?![\\w-])`, 'm'), `${command} ${flag}`);
+      flags++;
+    }
+  }
+  t.ok(flags > 20);
 });
 
 t.test('words that make no sense are refused before anything is made', async (t) => {

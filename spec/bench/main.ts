@@ -2,7 +2,7 @@
 // Tables go to stdout, progress to stderr.
 //
 //   node build/spec/bench/main.js [--only PATTERN] [--rounds N] [--duration SECONDS] [--servers wsd,ws,…] [--peers FOLDER]
-//                                 [--json] [--svg FILE] [--readme] | [--base REF]
+//                                 [--json] [--svg FILE] [--readme] | [--base REF] | [--packets]
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { dirname } from 'node:path';
@@ -11,6 +11,9 @@ import { parseArgs } from 'node:util';
 import { compareWithBase, comparisonTable } from './base.js';
 import { contest, type Outcome, type Timing } from './contest.js';
 import { findContestants } from './contestants.js';
+import { CASES, nameOf } from './packets/cases.js';
+import { packetContest } from './packets/contest.js';
+import { goalTable, judgeGoals, packetJson, packetTable } from './packets/report.js';
 import { plotContest } from './plot.js';
 import { BEGIN, circumstances, contestJson, contestTable, END, replacePart } from './report.js';
 import { groupsOf, runUnits, type UnitResult, unitTable } from './stopwatch.js';
@@ -33,7 +36,8 @@ const USAGE = `make bench ARGS='…' or BASE=<git ref>
   --json              everything as JSON on stdout
   --svg FILE          the plot
   --readme            table and plot into the README; the plot to ${PLOT}
-  --base REF          instead of all that: our server against that version; fails when more than 10 % are lost`;
+  --base REF          instead of all that: our server against that version; fails when more than 10 % are lost
+  --packets           instead of all that: packet sessions beside plain messages and TLS, and the goals; fails when one is missed`;
 
 class UsageError extends Error {}
 
@@ -49,6 +53,7 @@ interface Wishes {
   readonly svg: string | undefined;
   readonly readme: boolean;
   readonly base: string | undefined;
+  readonly packets: boolean;
 }
 
 const positive = (name: string, text: string | undefined, otherwise: number, whole: boolean): number => {
@@ -72,6 +77,7 @@ const parseWishes = (words: readonly string[]): Wishes | undefined => {
       base: text,
       json: flag,
       readme: flag,
+      packets: flag,
       help: flag,
     },
   });
@@ -91,6 +97,7 @@ const parseWishes = (words: readonly string[]): Wishes | undefined => {
     svg: values.svg ?? (values.readme ? PLOT_FILE : undefined),
     readme: values.readme,
     base: values.base,
+    packets: values.packets,
   };
 };
 
@@ -124,6 +131,16 @@ const againstBase = async (base: string, { only, timing, json }: Wishes): Promis
     );
   } else say(`${comparisonTable(base, comparisons)}\n\n${circumstances(timing)}`);
   return comparisons.every(({ lost }) => !lost);
+};
+
+const packetSessions = async ({ only, timing, json }: Wishes): Promise<boolean> => {
+  const cases = CASES.filter((one) => only?.test(nameOf(one)) ?? true);
+  if (cases.length === 0) throw new UsageError('nothing has such a name');
+  const outcome = await packetContest(cases, timing, tell);
+  const judged = judgeGoals(outcome);
+  if (json) say(JSON.stringify({ ...timing, node: process.versions.node, ...packetJson(cases, outcome) }));
+  else say([packetTable(cases, outcome), '', goalTable(judged), '', circumstances(timing)].join('\n'));
+  return judged.every(({ met }) => met);
 };
 
 const sideBySide = async ({ only, timing, servers, peers, json, svg, readme }: Wishes): Promise<boolean> => {
@@ -161,7 +178,11 @@ const main = async (words: readonly string[]): Promise<number> => {
   }
   const load = loadavg()[0] ?? 0;
   if (load > 0.5) tell(`others use this machine (load ${load.toFixed(1)}): read ratios, not figures`);
-  const good = wishes.base === undefined ? await sideBySide(wishes) : await againstBase(wishes.base, wishes);
+  const good = wishes.packets
+    ? await packetSessions(wishes)
+    : wishes.base === undefined
+      ? await sideBySide(wishes)
+      : await againstBase(wishes.base, wishes);
   return good ? 0 : 1;
 };
 

@@ -1,18 +1,7 @@
-// Loaded into a server before or by its script (`node --import`): tells on request what the process has used so far. The figures are the
-// process's own, so they are the same on every system and in every runtime, and a wrapper around the process does not count.
-import process from 'node:process';
+// Loaded into a server before or by its script (`node --import`): tells on request what the process has used so far.
 import { answer } from './lines.js';
+import { usage } from './usage.js';
 
-export interface Usage {
-  /** Microseconds of CPU, user and system, all threads. */
-  readonly cpu: number;
-  /** Bytes of memory that are resident. */
-  readonly memory: number;
-}
+export type { Usage } from './usage.js';
 
-answer({
-  usage: (): Usage => {
-    const { user, system } = process.cpuUsage();
-    return { cpu: user + system, memory: process.memoryUsage().rss };
-  },
-});
+answer({ usage });

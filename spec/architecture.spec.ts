@@ -15,16 +15,20 @@ import { lineAt, readSource, type Source } from '../fixtures/rig/source.js';
 const BELOW_HTTP = ['fault', 'bytes', 'crypto'];
 const BELOW_DEFLATE = [...BELOW_HTTP, 'http', 'frame'];
 const BELOW_NET = [...BELOW_DEFLATE, 'deflate', 'websocket'];
-const BELOW_DOOR = [...BELOW_NET, 'net', 'options'];
+const BELOW_LINK = ['fault', 'bytes', 'crypto', 'packet', 'websocket'];
+const BELOW_DOOR = [...BELOW_NET, 'net', 'options', 'packet', 'link'];
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   fault: [],
   bytes: ['fault'],
   crypto: ['fault'],
+  packet: ['fault', 'bytes', 'crypto/suite', 'crypto/identity'],
   http: BELOW_HTTP,
   frame: BELOW_HTTP,
   deflate: BELOW_DEFLATE,
   websocket: [...BELOW_DEFLATE, 'deflate'],
-  options: BELOW_NET,
+  options: [...BELOW_NET, 'packet'],
+  link: [...BELOW_LINK, 'options'],
+  browser: [...BELOW_LINK, 'link'],
   net: BELOW_NET,
   server: BELOW_DOOR,
   client: BELOW_DOOR,
@@ -34,13 +38,23 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms that parse what a peer sends: linear, so no regular expression. */
-const PARSER_ROOMS = ['bytes', 'http', 'frame', 'deflate', 'websocket'];
+const PARSER_ROOMS = ['bytes', 'http', 'frame', 'deflate', 'websocket', 'packet'];
 
-/** The only packages that lib needs at run time, and the files that may import them. */
-const PACKAGES: Readonly<Record<string, RegExp>> = { zod: /^options[^/]*$/ };
+/** The only packages that lib needs at run time, and the files that may import them. A package may be asked for by a file of it. */
+const PACKAGES: Readonly<Record<string, RegExp>> = {
+  zod: /^options[^/]*$/,
+  elliptic: /^crypto\/portable-p256$/,
+  pako: /^crypto\/portable-deflate$/,
+  'buffer-crc32': /^crypto\/portable-crc32$/,
+  '@noble/ciphers': /^crypto\/portable$/,
+  '@noble/hashes': /^crypto\/portable$/,
+};
+const packageOf = (from: string): string => /^(?:@[^/]+\/)?[^/]+/.exec(from)?.[0] ?? from;
 
 const SOCKETS = ['net', 'server', 'client', 'conform'];
 const IMPURE = ['net', 'cli', 'conform'];
+/** The one file in which a page has its clock and its timers. */
+const IMPURE_FILES = ['browser/page.ts'];
 /** Modules of Node that only some rooms may import. */
 const MODULES: Readonly<Record<string, readonly string[]>> = {
   'node:net': SOCKETS,
@@ -48,6 +62,7 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
   'node:http': SOCKETS,
   'node:https': SOCKETS,
   'node:crypto': ['crypto'],
+  'node:diagnostics_channel': ['link'],
   'node:process': IMPURE,
   'node:timers': IMPURE,
   'node:timers/promises': IMPURE,
@@ -93,8 +108,25 @@ function judgeArchitecture(files: ReadonlyMap<string, string>): string[] {
     }
     sins.push(...judgeImports(path, source, files, edges), ...judgeWords(path, source));
   }
-  return [...sins, ...cyclesOf(edges)];
+  return [...sins, ...judgePages(files), ...cyclesOf(edges)];
 }
+
+/** What a page loads needs nothing of Node, however deep: types excepted, since they are gone by then. */
+function judgePages(files: ReadonlyMap<string, string>): string[] {
+  const sins: string[] = [];
+  const seen = new Set([...files.keys()].filter((path) => roomOf(path) === 'browser'));
+  for (const path of seen) {
+    for (const { from, typeOnly, line } of readSource(files.get(path) ?? '').imports) {
+      if (typeOnly) continue;
+      if (from.startsWith('node:')) sins.push(`${path}:${line}: ${from} in a page`);
+      if (from.startsWith('.')) seen.add(targetOf(path, from));
+    }
+  }
+  return sins;
+}
+
+const targetOf = (path: string, from: string): string =>
+  join(dirname(path), from).replaceAll(sep, '/').replace(/\.js$/, '.ts');
 
 function judgeImports(
   path: string,
@@ -108,7 +140,7 @@ function judgeImports(
   for (const { from, typeOnly, line } of source.imports) {
     const complain = (what: string): number => sins.push(`${path}:${line}: ${what}`);
     if (from.startsWith('.')) {
-      const target = join(dirname(path), from).replaceAll(sep, '/').replace(/\.js$/, '.ts');
+      const target = targetOf(path, from);
       if (!files.has(target)) complain(`imports ${from}, which is not in lib`);
       else {
         targets.push(target);
@@ -120,7 +152,7 @@ function judgeImports(
         complain(`${from} is only for ${homes.join(', ')}`);
       }
     } else {
-      const home = PACKAGES[from];
+      const home = PACKAGES[packageOf(from)];
       if (home === undefined) complain(`needs the package ${from} at run time`);
       else if (!home.test(path.replace(/\.ts$/, ''))) complain(`${from} is only for ${home.source}`);
     }
@@ -129,7 +161,7 @@ function judgeImports(
 }
 
 function judgeWords(path: string, source: Source): string[] {
-  const rules = IMPURE.includes(roomOf(path)) ? FORMS : [...FORMS, ...IMPURITIES];
+  const rules = IMPURE.includes(roomOf(path)) || IMPURE_FILES.includes(path) ? FORMS : [...FORMS, ...IMPURITIES];
   return rules.flatMap(([name, pattern]) =>
     [...source.code.matchAll(pattern)].map((found) => {
       const at = found.index + found[0].length - found[0].trimStart().length;
@@ -197,6 +229,10 @@ t.test('every file of lib says first what it is', async (t) => {
 
 const HARMLESS: Readonly<Record<string, string>> = {
   'fault.ts': "// setTimeout(process.exit) in a comment\nexport const a = 'console.log(Math.random())';\n",
+  'crypto/suite.ts': 'export interface Suite {}\n',
+  'crypto/node.ts': "import * as c from 'node:crypto';\nexport const s = c;\n",
+  'crypto/portable.ts': "import { c } from '@noble/ciphers/chacha.js';\nvoid c;\n",
+  'packet/keys.ts': "import type { Suite } from '../crypto/suite.js';\nexport type Keys = Suite;\n",
   'bytes/view.ts': "import type { a } from '../fault.js';\nexport const half = (n: number): number => n / 2 / 1;\n",
   'options.ts': "import * as z from 'zod';\nexport const o: unknown = z.string();\n",
   'net/clock.ts': "import { connect } from 'node:net';\nexport const now = (): number => Date.now();\nvoid connect;\n",
@@ -227,6 +263,22 @@ const SINS: readonly (readonly [path: string, text: string, expected: string])[]
   ],
   ['http/sha.ts', "import * as c from 'node:crypto';", 'http/sha.ts:1: node:crypto is only for crypto'],
   ['server/z.ts', "import * as z from 'zod';", 'server/z.ts:1: zod is only for ^options[^/]*$'],
+  [
+    'packet/suite.ts',
+    "import { s } from '../crypto/node.js';",
+    'packet/suite.ts:1: packet must not import crypto/node.ts',
+  ],
+  [
+    'packet/chacha.ts',
+    "import { c } from '@noble/ciphers/chacha.js';",
+    'packet/chacha.ts:1: @noble/ciphers/chacha.js is only for ^crypto\\/portable$',
+  ],
+  [
+    'packet/trace.ts',
+    "import { channel } from 'node:diagnostics_channel';",
+    'packet/trace.ts:1: node:diagnostics_channel is only for link',
+  ],
+  ['browser/page.ts', "import { s } from '../crypto/node.js';", 'crypto/node.ts:1: node:crypto in a page'],
   ['server/ws.ts', "import {\n  WebSocket,\n} from 'ws';", 'server/ws.ts:1: needs the package ws at run time'],
   ['frame/now.ts', 'export const n = Date.now();', 'frame/now.ts:1: Date.now'],
   ['frame/dice.ts', '\n\nexport const n = Math.random();', 'frame/dice.ts:3: Math.random'],

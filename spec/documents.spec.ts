@@ -1,10 +1,11 @@
 // The tables of the README, compared with the code: every fault with how it ends and its phrase, every option with its default and its
-// sentence, every member of a server and of a connection. A row that is missing, left over, out of order or out of date is a failure,
+// sentence, every member of a server, a connection and a session. A row that is missing, left over, out of order or out of date is a failure,
 // and the failure shows the row as it should be. What the code does not say (the meaning of a fault, the values of an option) must be there.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { describeOptions, FAULTS, type OptionDescription } from '../lib/index.js';
+import { Session } from '../lib/link/session.js';
 import { Server } from '../lib/server/server.js';
 import { Connection } from '../lib/websocket/connection.js';
 
@@ -51,7 +52,7 @@ function spoken({ name, text, default: value }: OptionDescription): string {
   if (/\bbytes\b/.test(text) && value % 1024 === 0) {
     return value % 2 ** 20 === 0 ? ` (${value / 2 ** 20} MiB)` : ` (${value / 1024} KiB)`;
   }
-  return /time|interval/i.test(name) ? ` (${value / 1000} s)` : '';
+  return /time|interval|heartbeat|ttl/i.test(name) ? ` (${value / 1000} s)` : '';
 }
 
 t.test('tables are read', async (t) => {
@@ -96,6 +97,8 @@ t.test('every fault is brought about by a transcript or a spec', async (t) => {
 
 const server = describeOptions('server');
 const client = describeOptions('client');
+const serverPackets = describeOptions('serverPackets');
+const clientPackets = describeOptions('clientPackets');
 const isIn = (list: readonly OptionDescription[], { name, text }: OptionDescription): boolean =>
   list.some((other) => other.name === name && other.text === text);
 
@@ -104,6 +107,7 @@ const TABLES: readonly (readonly [heading: string, options: readonly OptionDescr
   ['### Of a server', server.filter((option) => !isIn(client, option))],
   ['### Of a client', client.filter((option) => !isIn(server, option))],
   ['### Of deflate', describeOptions('deflate')],
+  ['### Of packet sessions', [...serverPackets, ...clientPackets.filter((option) => !isIn(serverPackets, option))]],
 ];
 
 for (const [heading, options] of TABLES) {
@@ -143,6 +147,7 @@ function namedIn(rows: readonly (readonly string[])[]): Set<string> {
 const CLASSES = [
   ['### Server', membersOf(Server.prototype, 'server/server.d.ts')],
   ['### Connection', membersOf(Connection.prototype, 'websocket/connection.d.ts')],
+  ['### Session', membersOf(Session.prototype, 'link/session.d.ts')],
 ] as const;
 
 for (const [heading, members] of CLASSES) {
@@ -159,12 +164,13 @@ for (const [heading, members] of CLASSES) {
 t.test('every event is in the README', async (t) => {
   const events = (declaration: string, name: string): string[] => {
     const code = readFileSync(new URL(`../lib/${declaration}`, import.meta.url), 'utf8');
-    const body = new RegExp(`interface ${name}\\b[^{]*\\{([^}]*)\\}`).exec(code)?.[1] ?? '';
+    const body = new RegExp(`interface ${name}\\b[^{]*\\{([^]*?)\\n\\}`).exec(code)?.[1] ?? '';
     return [...body.matchAll(/^\s*(\w+): \[/gm)].map((found) => found[1] ?? '');
   };
   for (const [heading, declaration, name] of [
-    ['### Server', 'server/server.d.ts', 'ServerEvents'],
+    ['### Server', 'server/events.d.ts', 'ServerEvents'],
     ['### Connection', 'websocket/connection.d.ts', 'ConnectionEvents'],
+    ['### Session', 'link/session-events.d.ts', 'SessionEvents'],
   ] as const) {
     const expected = events(declaration, name);
     const rows = rowsOf(sectionOf(README, heading)).filter((cells) => cells[0]?.startsWith('event '));

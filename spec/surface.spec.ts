@@ -11,7 +11,11 @@ interface Door {
 }
 
 const ROOT = new URL('../../', import.meta.url);
-const DOORS: Readonly<Record<string, string>> = { wsd: 'index', 'wsd/conform': 'conform/index' };
+const DOORS: Readonly<Record<string, string>> = {
+  wsd: 'index',
+  'wsd/browser': 'browser/index',
+  'wsd/conform': 'conform/index',
+};
 const text = (path: string): string => readFileSync(new URL(path, ROOT), 'utf8');
 const documented = JSON.parse(text('fixtures/surface.json')) as Readonly<Record<string, Door>>;
 

@@ -15,7 +15,7 @@ COLORS    := $(shell test -t 2 || echo --colors=off)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help start test check build conformance autobahn bench fuzz soak coverage clean FORCE
+.PHONY: help start test check build conformance autobahn bench fuzz soak cuts coverage clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ fuzz: build ## random and mutated bytes at every parser
 
 soak: build ## hours of load in minutes: memory, handles and timers must not grow
 	@node build/spec/soak/main.js
+
+cuts: build ## an hour or more: a conversation of sessions on real sockets, its connection cut after every single octet
+	@WSD_LONG=1 node build/spec/link/cuts.spec.js
 
 coverage: build ## the coverage of the last `make test` again
 	@node build/spec/suite.js --coverage

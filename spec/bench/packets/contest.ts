@@ -36,7 +36,8 @@ export const measureCase = async (measured: Case, credentials: Credentials, dura
   try {
     const options: PacketLoadOptions = { url: server.greeting, measured, credentials };
     load = await Child.start([process.execPath, script('./load-main.js'), JSON.stringify(options)], LOAD_CPU, {});
-    await sleep(Math.min(1, duration / 2) * 1000);
+    // Openings are few a second: it takes that long until their code is compiled.
+    await sleep(Math.min(measured.workload.mode === 'open' ? 2 : 1, duration) * 1000);
     const ask = async (from: Child): Promise<[PacketLoadCount, Usage, number]> => {
       const [count, usage] = await Promise.all([from.ask<PacketLoadCount>('count'), server.ask<Usage>('usage')]);
       return [count, usage, performance.now()];

@@ -48,8 +48,9 @@ export interface Judged {
 
 /** Those goals whose cases were measured. */
 export const judgeGoals = (outcome: PacketOutcome): Judged[] =>
-  GOALS.flatMap(({ title, what, beside, limit }) => {
-    const value = beside === undefined ? middle(outcome.get(what), 'cost') : ratioOf(outcome, what, beside);
+  GOALS.flatMap(({ title, what, beside, by, limit }) => {
+    const costOf = (name: string): number => middle(outcome.get(name), 'cost');
+    const value = by === 'more' ? costOf(what) - costOf(beside) : ratioOf(outcome, what, beside);
     return Number.isNaN(value) ? [] : [{ title, limit, value, met: value <= limit }];
   });
 

@@ -26,7 +26,8 @@ export class Resumption {
 
   /** Resumed, by a peer that used `former`. Undefined: it knows the new key for certain, as a server does when its CONFIRM came here. */
   renew(secrets: Secrets, former: Uint8Array | undefined): void {
-    this.#remember(secrets);
+    // Section 6.4: a package that was signed before the cut may arrive after it, and must still be good.
+    this.#remember({ ...secrets, packageKeys: this.#security?.packageKeys ?? secrets.packageKeys });
     this.#binderKeys = former === undefined ? [secrets.binderKey] : [former, secrets.binderKey];
   }
 

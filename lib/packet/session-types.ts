@@ -87,6 +87,7 @@ export interface SessionSecurity {
   readonly identity: string;
   readonly peer: Verified | undefined;
   readonly exporter: Uint8Array;
+  /** Of the handshake that began the session: a resume leaves them as they are. */
   readonly packageKeys: { readonly c2s: Uint8Array; readonly s2c: Uint8Array };
   readonly sessionId: Uint8Array;
 }

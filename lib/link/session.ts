@@ -77,17 +77,17 @@ export class Session extends Emitter<SessionEvents> {
 
   /** The peer's certificate, as far as it was verified; undefined for an anonymous one. */
   get peer(): CertificateInfo | undefined {
-    return this.#security?.peer?.certificate;
+    return this.security?.peer?.certificate;
   }
 
   /** The fingerprint of the peer's certificate, or 'anonymous'; undefined before it is open, and in mode none. */
   get identity(): string | undefined {
-    return this.#security?.identity;
+    return this.security?.identity;
   }
 
   /** Sixteen octets in hexadecimal; undefined before it is open, and in mode none. */
   get id(): string | undefined {
-    const id = this.#security?.sessionId;
+    const id = this.security?.sessionId;
     return id === undefined ? undefined : toHex(id);
   }
 
@@ -107,7 +107,7 @@ export class Session extends Emitter<SessionEvents> {
 
   /** 32 octets that both ends have and nobody else: to bind other things to this session. */
   get exporter(): Uint8Array | undefined {
-    return this.#security?.exporter;
+    return this.security?.exporter;
   }
 
   /** The last round trip in ms. */
@@ -197,12 +197,12 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   /** @internal */
-  end(code: EndCode, detail?: string): void {
+  end(code: EndCode, detail?: string, said?: string): void {
     if (this.role === 'server' && this.state === 'idle') {
       this.#stillborn ??= { code, detail };
       return;
     }
-    this.#machine?.end(code, this.#drive.now(), detail);
+    this.#machine?.end(code, this.#drive.now(), detail, said);
     this.#drive.moved();
   }
 
@@ -289,7 +289,8 @@ export class Session extends Emitter<SessionEvents> {
     if (name === 'message' && this.#held !== undefined) void Promise.resolve().then(() => this.#release());
   }
 
-  get #security(): SessionSecurity | undefined {
+  /** @internal What both ends have in secret: the keys of packages are among it. */
+  get security(): SessionSecurity | undefined {
     return this.#machine?.security;
   }
 

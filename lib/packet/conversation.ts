@@ -174,8 +174,8 @@ export class Conversation {
     return true;
   }
 
-  sendError(code: PacketCode): boolean {
-    return this.#outbound.sendError(code);
+  sendError(code: PacketCode, said?: string): boolean {
+    return this.#outbound.sendError(code, said);
   }
 
   takeRoom(): boolean {

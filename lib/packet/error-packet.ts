@@ -9,7 +9,7 @@ import { FLAG, TYPE } from './wire.js';
 import { writePacket, writeTsf } from './write.js';
 
 /** Section 7: no log text is longer. */
-const MAX_TEXT = 123;
+export const MAX_TEXT = 123;
 
 /** Sealed when there are keys (`protector`), with CHECKSUM when there are none and `checksum` says so. */
 export function errorPacket(

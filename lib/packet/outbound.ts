@@ -4,6 +4,7 @@
 import { readAck } from './acks.js';
 import { PACKET_CODES, type PacketCode } from './codes.js';
 import type { SessionCounters } from './counters.js';
+import { MAX_TEXT } from './error-packet.js';
 import { Ledger, type LedgerEntry, RESERVE } from './ledger.js';
 import { Encoder } from './pipeline.js';
 import type { Protector } from './protect.js';
@@ -149,10 +150,11 @@ export class Outbound {
     return true;
   }
 
-  sendError(code: PacketCode): boolean {
+  /** `said`: a word for the peer, from who rides on the session. */
+  sendError(code: PacketCode, said?: string): boolean {
     const { major, minor, phrase } = PACKET_CODES[code];
     // Section 7: a log text; ours is fixed, for it must not tell what we know.
-    const data = new TextEncoder().encode(phrase);
+    const data = new TextEncoder().encode(said ?? phrase).subarray(0, MAX_TEXT);
     return this.#sendOther(RESERVE.answer, { type: TYPE.error, major, minor, data });
   }
 

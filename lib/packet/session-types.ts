@@ -110,7 +110,8 @@ export interface PacketSession {
   send(data: Uint8Array, options: SendOptions, now: number): SendResult;
   /** False: not open, or one is under way already. */
   ping(now: number): boolean;
-  end(code: EndCode, now: number, detail?: string): void;
+  /** `detail`: for our own log. `said`: the text of the ERROR, instead of the phrase of the code. */
+  end(code: EndCode, now: number, detail?: string, said?: string): void;
   tick(now: number): void;
   deadline(): number;
   counters(): Readonly<SessionCounters>;

@@ -142,11 +142,11 @@ export class Session implements PacketSession {
     return this.#state === 'open' && this.#conversation.ping(now);
   }
 
-  end(code: EndCode, now: number, detail?: string): void {
+  end(code: EndCode, now: number, detail?: string, said?: string): void {
     if (this.#state === 'closed' || this.#state === 'ending') return;
     if (this.#state === 'open') {
       this.#conversation.payDebts();
-      this.#conversation.sendError(code);
+      this.#conversation.sendError(code, said);
       if (code === 'SERVER_DISCONNECT' && this.#conversation.unacknowledged.messages > 0) {
         this.#state = 'ending';
         this.#endAt = now + FAREWELL_MS;

@@ -1,9 +1,10 @@
 // A socket that arrives → a seat, or the fault to refuse it with, before any byte of it is parsed, hashed or authorised. Counts what is
 // there: all, per address (IPv6 by its /64), half-open, waiting for the authoriser; and how fast it comes. Two numbers per address
 // that is present and nothing for one that is gone. Knows no sockets, no HTTP and no clock: time and entropy are arguments.
+
+import { KeyedBuckets, type Rate, TokenBucket } from '../bytes/rate.js';
 import { type Fault, fault } from '../fault.js';
 import { accountingKey } from './cidr.js';
-import { KeyedBuckets, type Rate, TokenBucket } from './rate.js';
 
 /** Infinity where there shall be no limit. */
 export interface AdmissionLimits {

@@ -1,6 +1,6 @@
 import t from 'tap';
+import { KeyedBuckets, TokenBucket } from '../../lib/bytes/rate.js';
 import { Admission, type AdmissionLimits, type Seat } from '../../lib/server/admission.js';
-import { KeyedBuckets, TokenBucket } from '../../lib/server/rate.js';
 
 const WIDE: AdmissionLimits = {
   total: Infinity,

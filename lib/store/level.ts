@@ -1,0 +1,253 @@
+// The durable store of one machine: LevelDB in a directory, by classic-level, which is loaded when a store is opened and not before. What
+// is resolved has been written to the disk (fsync). PROTOCOL.md section 9.1.
+//
+// One batch at a time is under way. What is asked meanwhile goes into the next one together, whatever its key, so that a thousand writers
+// share an fsync; within a batch each compare-and-set sees the ones before it. A batch is written as a whole or not at all.
+import type { ClassicLevel } from 'classic-level';
+import type { ConflictCopy, OwnershipRecord, Store } from '../dispatch/ports.js';
+import { MAX_CONFLICTS } from '../package/limits.js';
+import {
+  checkKey,
+  type Head,
+  isHead,
+  isSameConflict,
+  NO_HEAD,
+  parseConflict,
+  parseHead,
+  parseRecord,
+  StoreError,
+  writeConflict,
+  writeRecord,
+} from './text.js';
+
+type Database = ClassicLevel<string, string>;
+type Change =
+  | { readonly type: 'put'; readonly key: string; readonly value: string }
+  | { readonly type: 'del'; readonly key: string };
+
+/** The one schema there is so far; a directory of another is not touched. */
+const SCHEMA = '1';
+const SCHEMA_KEY = 'wsd/schema';
+const recordKey = (key: string): string => `record/${key}`;
+/** Of the number of a conflict copy, so that their order is that of the keys. */
+const DIGITS = 16;
+const conflictKey = (key: string, number: number): string => `conflict/${key}/${String(number).padStart(DIGITS, '0')}`;
+/** All conflict copies of a key: '0' is the character after '/'. */
+const conflictRange = (key: string): { readonly gte: string; readonly lt: string } => ({
+  gte: `conflict/${key}/`,
+  lt: `conflict/${key}0`,
+});
+
+/** Operations that share a batch, at most: so much must fit into memory at once. */
+const MAX_BATCH = 256;
+
+/** What a batch will have changed: made one operation at a time, each seeing those before it. */
+interface Draft {
+  readonly heads: Map<string, Head>;
+  readonly conflicts: Map<string, Conflicts>;
+  readonly changes: Map<string, Change>;
+}
+
+/** Numbered from `first` on. */
+interface Conflicts {
+  readonly copies: readonly ConflictCopy[];
+  readonly first: number;
+}
+
+interface Operation {
+  readonly key: string;
+  readonly kind: 'commit' | 'conflict';
+  readonly draw: (draft: Draft) => boolean;
+  readonly resolve: (written: boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class LevelStore implements Store {
+  readonly #database: Database;
+  readonly #directory: string;
+  #queue: Operation[] = [];
+  #writing: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(database: Database, directory: string) {
+    this.#database = database;
+    this.#directory = directory;
+  }
+
+  async get(key: string): Promise<OwnershipRecord | undefined> {
+    this.#check(key);
+    const text = await this.#database.get(recordKey(key));
+    return text === undefined ? undefined : parseRecord(text, this.#where(key));
+  }
+
+  async commit(key: string, expect: Head, next: OwnershipRecord): Promise<boolean> {
+    this.#check(key);
+    const value = writeRecord(next);
+    const { epoch, version } = next;
+    return this.#enqueue(key, 'commit', (draft) => {
+      if (!isHead(draft.heads.get(key) ?? NO_HEAD, expect)) return false;
+      draft.heads.set(key, { epoch, version });
+      draft.changes.set(recordKey(key), { type: 'put', key: recordKey(key), value });
+      return true;
+    });
+  }
+
+  async keepConflict(copy: ConflictCopy): Promise<void> {
+    const { key } = copy;
+    this.#check(key);
+    const value = writeConflict(copy);
+    await this.#enqueue(key, 'conflict', (draft) => {
+      const { copies, first } = draft.conflicts.get(key) ?? { copies: [], first: 1 };
+      if (copies.some((other) => isSameConflict(other, copy))) return true;
+      const name = conflictKey(key, first + copies.length);
+      const oldest = conflictKey(key, first);
+      draft.changes.set(name, { type: 'put', key: name, value });
+      const full = copies.length >= MAX_CONFLICTS;
+      if (full) draft.changes.set(oldest, { type: 'del', key: oldest });
+      draft.conflicts.set(key, { copies: [...copies.slice(full ? 1 : 0), copy], first: first + (full ? 1 : 0) });
+      return true;
+    });
+  }
+
+  async conflicts(key: string): Promise<readonly ConflictCopy[]> {
+    this.#check(key);
+    const texts = await this.#database.values(conflictRange(key)).all();
+    return texts.map((text) => parseConflict(text, this.#where(key)));
+  }
+
+  /** What was asked before is written first. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await this.#writing;
+      await this.#database.close();
+    })();
+    return this.#closing;
+  }
+
+  #check(key: string): void {
+    if (this.#closing !== undefined) throw new StoreError('closed', 'the store is closed');
+    checkKey(key);
+  }
+
+  #where(key: string): string {
+    return `the record of ${key} in ${this.#directory}`;
+  }
+
+  #enqueue(key: string, kind: Operation['kind'], draw: Operation['draw']): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ key, kind, draw, resolve, reject });
+      this.#writing ??= this.#writeAll();
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    // What is asked in the same turn shares the first batch already.
+    await Promise.resolve();
+    while (this.#queue.length > 0) await this.#writeBatch(this.#queue.splice(0, MAX_BATCH));
+    this.#writing = undefined;
+  }
+
+  /** What cannot be read fails those only who asked for it; a batch that cannot be written fails all. */
+  async #writeBatch(operations: readonly Operation[]): Promise<void> {
+    const draft: Draft = { heads: new Map(), conflicts: new Map(), changes: new Map() };
+    const drawn: { readonly operation: Operation; readonly written: boolean }[] = [];
+    try {
+      const damaged = await this.#read(operations, draft);
+      for (const operation of operations) {
+        const error = damaged.get(`${operation.kind} ${operation.key}`);
+        if (error === undefined) drawn.push({ operation, written: operation.draw(draft) });
+        else operation.reject(error);
+      }
+      if (draft.changes.size > 0) await this.#database.batch([...draft.changes.values()], { sync: true });
+    } catch (cause) {
+      const error = new StoreError('failed', `${this.#directory} cannot be written: ${messageOf(cause)}`, cause);
+      for (const operation of operations) operation.reject(error);
+      return;
+    }
+    for (const { operation, written } of drawn) operation.resolve(written);
+  }
+
+  /** What the operations look at, and what of it is damaged. */
+  async #read(operations: readonly Operation[], draft: Draft): Promise<ReadonlyMap<string, unknown>> {
+    const damaged = new Map<string, unknown>();
+    const keysOf = (kind: Operation['kind']): readonly string[] => [
+      ...new Set(operations.filter((operation) => operation.kind === kind).map(({ key }) => key)),
+    ];
+    const keys = keysOf('commit');
+    const texts = keys.length === 0 ? [] : await this.#database.getMany(keys.map(recordKey));
+    for (const [i, key] of keys.entries()) {
+      const text = texts[i];
+      try {
+        if (text !== undefined) draft.heads.set(key, parseHead(text, this.#where(key)));
+      } catch (error) {
+        damaged.set(`commit ${key}`, error);
+      }
+    }
+    for (const key of keysOf('conflict')) {
+      const entries = await this.#database.iterator(conflictRange(key)).all();
+      try {
+        const copies = entries.map(([, text]) => parseConflict(text, this.#where(key)));
+        const oldest = entries[0];
+        draft.conflicts.set(key, { copies, first: oldest === undefined ? 1 : Number(oldest[0].slice(-DIGITS)) });
+      } catch (error) {
+        damaged.set(`conflict ${key}`, error);
+      }
+    }
+    return damaged;
+  }
+}
+
+/** Makes the directory where there is none. Throws a StoreError that says what to do about it. */
+export async function openLevelStore(directory: string): Promise<Store> {
+  const { ClassicLevel } = await loadLevel();
+  const database = new ClassicLevel<string, string>(directory, { keyEncoding: 'utf8', valueEncoding: 'utf8' });
+  try {
+    await database.open();
+  } catch (error) {
+    throw whyNotOpen(directory, error);
+  }
+  try {
+    await checkSchema(database, directory);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+  return new LevelStore(database, directory);
+}
+
+async function loadLevel(): Promise<typeof import('classic-level')> {
+  try {
+    return await import('classic-level');
+  } catch (cause) {
+    throw new StoreError(
+      'missing',
+      'a durable store needs the package classic-level: npm install classic-level',
+      cause,
+    );
+  }
+}
+
+async function checkSchema(database: Database, directory: string): Promise<void> {
+  const schema = await database.get(SCHEMA_KEY);
+  if (schema === SCHEMA) return;
+  if (schema !== undefined) {
+    throw new StoreError('version', `${directory} has schema ${schema}, and this version of wsd reads ${SCHEMA}`);
+  }
+  const [first] = await database.keys({ limit: 1 }).all();
+  if (first !== undefined) throw new StoreError('version', `${directory} is a database, but not one of wsd`);
+  await database.batch([{ type: 'put', key: SCHEMA_KEY, value: SCHEMA }], { sync: true });
+}
+
+/** LevelDB's own errors come as the cause of one that only says that it did not open. */
+function whyNotOpen(directory: string, error: unknown): StoreError {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'LEVEL_LOCKED') {
+    return new StoreError('locked', `${directory} is in use by another process: a store has one`, cause);
+  }
+  if (code === 'LEVEL_CORRUPTION')
+    return new StoreError('corrupt', `${directory} is damaged: ${messageOf(cause)}`, cause);
+  return new StoreError('failed', `${directory} cannot be opened: ${messageOf(cause)}`, cause);
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,5 +1,6 @@
 // The public door: what an embedder may use, and nothing else. Re-exports only; spec/surface.spec.ts holds it to the documented list.
 
+export { memoryBus } from './bus/memory.js';
 export { connect } from './client/connect.js';
 export type { CloseEvent, CloseEventInit } from './client/events.js';
 export { type BinaryType, WebSocket, type WebSocketEventMap, type WebSocketOptions } from './client/standard.js';
@@ -12,7 +13,29 @@ export {
   type MadeCertificate,
   makeCertificate,
 } from './crypto/make-certificate.js';
+export {
+  makeNodeKey,
+  makeSecret,
+  type NodeKey,
+  publicKeyOf,
+  readPrivateKey,
+  readPublicKey,
+  readSecret,
+  writePem,
+  writeSecret,
+} from './crypto/package-keys.js';
 export type { Pin } from './crypto/pins.js';
+export type { Dispatch } from './dispatch/dispatch.js';
+export type {
+  DispatchCounters,
+  DispatchEvents,
+  DispatchOptions,
+  DispatchPackages,
+  ForwardingCounters,
+  OwnerChange,
+} from './dispatch/dispatch-types.js';
+export type { OwnershipCounters } from './dispatch/ownership-types.js';
+export type { Bus, BusMessage, ConflictCopy, OwnershipRecord, Store } from './dispatch/ports.js';
 export { FAULTS, type Fault, type FaultCode, WsdError } from './fault.js';
 export { closeName } from './frame/close.js';
 export { explainFrames } from './frame/explain.js';
@@ -20,6 +43,7 @@ export type * from './frame/explained.js';
 export { Fields } from './http/head.js';
 export type { Delivery, Fate } from './link/delivery.js';
 export { explainPacket, explainPackets } from './link/explain-packets.js';
+export type { LinkEnd, PackageLink } from './link/packages.js';
 export type { Session } from './link/session.js';
 export type {
   PacketMessage,
@@ -30,6 +54,16 @@ export type {
   UndeliveredMessage,
 } from './link/session-events.js';
 export type { LoopDelay } from './net/loop-delay.js';
+export { createNode } from './node/create.js';
+export type { Document, Flush, FlushTerms } from './node/document.js';
+export type { OwnOptions } from './node/documents.js';
+export type { Node, NodeCounters } from './node/node.js';
+export type { NodeEvents } from './node/node-events.js';
+export { Revoked, type RevokedWhy } from './node/revoked.js';
+export type { DocumentSchema, JsonDocument } from './node/state.js';
+export type { NodeEnd, NodeState } from './node/uplink.js';
+export type { NodeConnectionOptions, NodeOptions } from './option-node.js';
+export type { PackageOptions, SessionIdentity } from './option-packages.js';
 export type { ClientPacketOptions, PacketLayerOptions, Reconnect, ServerPacketOptions } from './option-packets.js';
 export type {
   Admit,
@@ -45,11 +79,85 @@ export type {
   ServerOptions,
 } from './option-types.js';
 export { describeOptions } from './options.js';
+export type { PackageCode, PackageIssue } from './package/codes.js';
+export {
+  ERROR,
+  type ErrorBody,
+  type OwnershipRequest,
+  PING,
+  PING_RESPONSE,
+  type Revoke,
+  type Save,
+  type Saved,
+  type Transfer,
+  UD_REQ_OWNERSHIP,
+  UD_REVOKE,
+  UD_SAVE,
+  UD_SAVED,
+  UD_TRANSFER,
+} from './package/core-scopes.js';
+export {
+  type Credential,
+  type KeyCredential,
+  parseCredential,
+  type SecretCredential,
+  writeCredential,
+} from './package/credential.js';
+export { type CallCode, PackageError, Refusal as PackageRefusal } from './package/errors.js';
+export { type ExplainPackageOptions, explainPackage } from './package/explain-package.js';
+export type * from './package/explained.js';
+export { type DeclaredScope, declareScope, scopesFromDeclarations, scopesToJsonSchema } from './package/json-schema.js';
+export { readKeyFile } from './package/key-file.js';
+export { type NodeKeyGiven, nodeRecord } from './package/key-record.js';
+export { KeyRing } from './package/key-ring.js';
+export type { NodeLink } from './package/nodes.js';
+export type {
+  Algorithm,
+  Claims,
+  Grant,
+  JsonObject,
+  KeyRecord,
+  KeySource,
+  Package,
+  PackageFooter,
+  PackageHeader,
+  Permission,
+  Role,
+  Signer,
+  Verifier,
+} from './package/package.js';
+export type {
+  Answer,
+  CallOptions,
+  Context,
+  Handler,
+  Incoming,
+  Middleware,
+  PeerCounters,
+  PeerFace,
+  Replied,
+  SendOptions,
+} from './package/peer-types.js';
+export { type RouteDefinition, type RouteOptions, Router } from './package/router.js';
+export {
+  type AnyScope,
+  type BodyOf,
+  defineScope,
+  type ReplyOf,
+  type Scope,
+  type ScopeDefinition,
+  type ScopeLimit,
+  type SentBodyOf,
+  type SentReplyOf,
+} from './package/scope.js';
+export { ScopeTable } from './package/scope-table.js';
+export { type NodeSignerSettings, nodeSigner, nodeVerifier } from './package/token-node.js';
 export type { PacketCode } from './packet/codes.js';
 export type { SessionCounters } from './packet/counters.js';
 export type * from './packet/explained.js';
 export type { SessionState } from './packet/session-types.js';
 export type { PlainRequest } from './server/answers.js';
+export { createDispatch } from './server/dispatch.js';
 export type { CloseCounts, CloseOptions } from './server/drain.js';
 export type { Refused, ServerEvents } from './server/events.js';
 export type { Listening, ListenOptions } from './server/listen.js';
@@ -61,6 +169,9 @@ export {
   type OnConnection,
   type Server,
 } from './server/server.js';
+export { openLevelStore } from './store/level.js';
+export { memoryStore } from './store/memory.js';
+export { StoreError, type StoreErrorCode } from './store/text.js';
 export type { Connection, ConnectionEvents, HandshakeInfo } from './websocket/connection.js';
 export type { Outcome } from './websocket/ending.js';
 export type { Message } from './websocket/inbox.js';

@@ -3,6 +3,7 @@ import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import type { DeflateAgreement } from './deflate/parameters.js';
 import type { DeflateSettings } from './deflate/settings.js';
 import type { HeadLimits } from './http/head.js';
+import type { PackageOptions, ServerPackages } from './option-packages.js';
 import type { ClientPacketOptions, ClientPackets, ServerPacketOptions, ServerPackets } from './option-packets.js';
 import type { HandshakeInfo } from './websocket/connection.js';
 import type { ConnectionSettings, Policy } from './websocket/settings.js';
@@ -100,6 +101,7 @@ export interface ServerOptions<Data = undefined> extends ConnectionOptions {
   readonly forwardingHeader?: 'x-forwarded-for' | 'forwarded' | undefined;
   readonly proxyProtocol?: boolean | undefined;
   readonly packets?: ServerPacketOptions | undefined;
+  readonly packages?: PackageOptions<NoInfer<Data>> | undefined;
   readonly head?: Partial<HeadLimits> | undefined;
 }
 
@@ -135,8 +137,8 @@ type Filled<Options, Optional extends keyof Options> = {
 
 export type ServerRest = Filled<
   ServerOptions<unknown>,
-  'path' | 'hosts' | 'authorize' | 'acceptRate' | 'acceptRatePerAddress' | 'packets'
-> & { readonly packets: ServerPackets | undefined };
+  'path' | 'hosts' | 'authorize' | 'acceptRate' | 'acceptRatePerAddress' | 'packets' | 'packages'
+> & { readonly packets: ServerPackets | undefined; readonly packages: ServerPackages | undefined };
 export type ClientRest = Filled<ClientOptions, 'origin' | 'proxy' | 'signal' | 'tls' | 'packets'> & {
   readonly packets: ClientPackets | undefined;
 };

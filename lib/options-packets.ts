@@ -44,7 +44,7 @@ export const serverPackets: z.ZodObject = z.strictObject({
   resumeTtl: ms('how long a session outlives its connection').default(60_000),
 });
 
-const reconnect = z.strictObject({
+export const reconnect: z.ZodObject = z.strictObject({
   min: ms('the first wait is up to this').default(RECONNECT.min),
   max: ms('longest wait').default(RECONNECT.max),
   attempts: z.union([z.int().min(1), z.literal(Number.POSITIVE_INFINITY)]).default(RECONNECT.attempts),

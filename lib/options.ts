@@ -11,6 +11,9 @@ import type {
   Resolved,
   ServerRest,
 } from './option-types.js';
+import { explain } from './options-explain.js';
+import { nodeOptions } from './options-node.js';
+import { dispatchOptions, serverPackages } from './options-packages.js';
 import { clientPackets, serverPackets } from './options-packets.js';
 import type { ConnectionSettings } from './websocket/settings.js';
 
@@ -137,6 +140,9 @@ const serverSchema = z.strictObject({
     .describe('the header that the proxies write'),
   proxyProtocol: z.boolean().default(false).describe('expect a PROXY header (v1 or v2) from trusted proxies'),
   packets: serverPackets.optional().describe('serve packet sessions (v0.packet.wsd) beside plain messages'),
+  packages: serverPackages
+    .optional()
+    .describe('serve packages (v0.package.wsd, with packets v0.secure-package.wsd too) beside plain messages'),
   head: headLimits.prefault({}).describe('limits of an HTTP head: {line, total, fields}'),
 });
 
@@ -162,13 +168,6 @@ const clientSchema = z.strictObject({
   packets: clientPackets.optional().describe('open a packet session (v0.packet.wsd)'),
   head: headLimits.prefault({}).describe('limits of an HTTP head: {line, total, fields}'),
 });
-
-const explain = (what: string, error: z.ZodError): TypeError =>
-  new TypeError(
-    `${what}: ${error.issues
-      .map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`))
-      .join('; ')}`,
-  );
 
 type Parsed = z.output<typeof connectionSchema>;
 
@@ -225,17 +224,26 @@ export const resolveClient = (options: unknown): Resolved<ClientRest> => {
   return resolve(parsed.data as Parsed & ClientRest);
 };
 
+/** The same for `createDispatch`, whose options are taken as they are. */
+export const checkDispatch = (options: unknown): void => {
+  const parsed = dispatchOptions.safeParse(options);
+  if (!parsed.success) throw explain('createDispatch', parsed.error);
+};
+
 const SCHEMAS = {
   server: serverSchema,
   client: clientSchema,
   deflate,
   serverPackets,
   clientPackets,
+  packages: serverPackages,
+  dispatch: dispatchOptions,
+  node: nodeOptions,
 } as const;
 
 /** Names, sentences and defaults, for help texts and documents. */
 export const describeOptions = (
-  of: 'server' | 'client' | 'deflate' | 'serverPackets' | 'clientPackets',
+  of: 'server' | 'client' | 'deflate' | 'serverPackets' | 'clientPackets' | 'packages' | 'dispatch' | 'node',
 ): OptionDescription[] => {
   const schema = SCHEMAS[of];
   const shape = schema.shape as Record<string, z.ZodType>;

@@ -1,10 +1,9 @@
 // The public door for pages, and for any runtime with the WebSocket of browsers: packet sessions as `connect(url, { packets })` of the main
 // door gives them, with portable cryptography. Nothing of Node is reached from here; only packages that run in a page are.
+import { PACKET_PROTOCOL } from '../link/protocol.js';
 import type { Session } from '../link/session.js';
-import { type Paced, Traveller } from '../link/traveller.js';
-import { type PageSessionOptions, resolve } from './options.js';
-import { after, now, PagePace, random } from './page.js';
-import { dial } from './way.js';
+import type { PageSessionOptions } from './options.js';
+import { openSession } from './session.js';
 
 export type { CertificateInfo } from '../crypto/identity.js';
 export type { Pin } from '../crypto/pins.js';
@@ -28,13 +27,5 @@ export type { PageSessionOptions } from './options.js';
  */
 export const connectSession = async (url: string | URL, options: PageSessionOptions): Promise<Session> => {
   if (typeof options !== 'object' || options === null) throw new TypeError('connectSession: options are needed');
-  const { settings, reconnect, timeout } = resolve(options);
-  const road = {
-    dial: (signal: AbortSignal) => dial(String(url), timeout, signal),
-    now,
-    after,
-    random,
-    pace: (paced: Paced) => new PagePace(paced),
-  };
-  return new Traveller(road, settings, reconnect).begin(options.signal);
+  return openSession(url, options, PACKET_PROTOCOL);
 };

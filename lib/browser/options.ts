@@ -59,7 +59,7 @@ type Range = readonly [least: number, most: number, usual: number];
 const OTHERS: readonly string[] = ['mode', 'pins', 'anonymous', 'context', 'reconnect', 'signal'];
 
 /** Throws a TypeError that names what is wrong. */
-export const resolve = (options: PageSessionOptions): PageSettings => {
+export const resolve = (options: PageSessionOptions, protocol: string): PageSettings => {
   refuseUnknown(options, [...Object.keys(NUMBERS), ...OTHERS], 'session');
   const { mode = 'required', pins = [], anonymous = false, context, signal } = options;
   if (mode !== 'required' && mode !== 'none') refuse('mode', "must be 'required' or 'none'");
@@ -72,7 +72,14 @@ export const resolve = (options: PageSessionOptions): PageSettings => {
   if (mode === 'required' && pins.length === 0 && !anonymous) refuseTrustless();
   const { timeout, ...limits } = numbersOf(options, NUMBERS);
   const trust = pins.length > 0 ? { judge: createPinJudge(portableSuite, pins) } : anonymous ? { anonymous } : {};
-  const settings = { ...SESSION_LIMITS, ...limits, suite: portableSuite, mode, prologue: prologueOf(context), wall };
+  const settings = {
+    ...SESSION_LIMITS,
+    ...limits,
+    suite: portableSuite,
+    mode,
+    prologue: prologueOf(context, protocol),
+    wall,
+  };
   return { settings: { ...settings, ...trust }, reconnect: reconnectOf(options.reconnect), timeout };
 };
 

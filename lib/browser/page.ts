@@ -12,7 +12,7 @@ export interface PlatformSocket {
   onopen: unknown;
   onmessage: unknown;
   onclose: unknown;
-  send(data: Uint8Array): void;
+  send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
 }
 

@@ -2,7 +2,7 @@
 // sees it, as on a connection of ours; but a page can close with few codes (HTML: WebSockets, close()), so it says 1000 where the
 // protocol has 1001, 1003 or 1009, and the reason tells. lib/packet/PROTOCOL.md section 1.
 import { WsdError } from '../fault.js';
-import { LARGEST_PACKET, PACKET_PROTOCOL } from '../link/protocol.js';
+import { LARGEST_PACKET } from '../link/protocol.js';
 import type { Way } from '../link/traveller.js';
 import type { Carrier, Leg } from '../packet/session-types.js';
 import { after, newSocket, now, type PlatformSocket } from './page.js';
@@ -14,7 +14,7 @@ const ASK_EVERY_MS = 20;
 const OPEN = 1;
 
 /** Codes of an application's own: the ones that a page may send besides 1000. */
-const isOwnCode = (code: number): boolean => code >= 3000 && code <= 4999;
+export const isOwnCode = (code: number): boolean => code >= 3000 && code <= 4999;
 
 class SocketCarrier implements Carrier {
   readonly #socket: PlatformSocket;
@@ -89,17 +89,31 @@ const judge = (data: unknown): string | undefined => {
   return data.byteLength > LARGEST_PACKET ? 'longer than any packet' : undefined;
 };
 
-const silence = (socket: PlatformSocket): void => {
+export const silence = (socket: PlatformSocket): void => {
   socket.onopen = null;
   socket.onmessage = null;
   socket.onclose = null;
 };
 
+/** Packets of this subprotocol. Rejects with a WsdError. */
+export const dial = async (url: string, protocol: string, timeout: number, signal: AbortSignal): Promise<Way> => {
+  const socket = await openSocket(url, protocol, timeout, signal);
+  // Section 1: packets go with no extension.
+  if (socket.extensions === '') return new SocketWay(socket);
+  socket.close();
+  throw new WsdError('WSD_DIAL_EXTENSION', 'packets go without extensions');
+};
+
 /** Rejects with a WsdError. A page is never told why a WebSocket could not be opened. */
-export const dial = (url: string, timeout: number, signal: AbortSignal): Promise<Way> =>
+export const openSocket = (
+  url: string,
+  protocol: string,
+  timeout: number,
+  signal: AbortSignal,
+): Promise<PlatformSocket> =>
   new Promise((done, failed) => {
     if (signal.aborted) return failed(new WsdError('WSD_DIAL_ABORTED', undefined, { cause: signal.reason }));
-    const socket = open(url);
+    const socket = open(url, protocol);
     const refuse = (error: WsdError): void => {
       finish();
       silence(socket);
@@ -117,26 +131,19 @@ export const dial = (url: string, timeout: number, signal: AbortSignal): Promise
     socket.onclose = () => refuse(new WsdError('WSD_DIAL_CONNECT'));
     // The next event is a task of its own: by then whoever waits for the way has put it to use.
     socket.onopen = () => {
-      const wrong = judgeOpened(socket);
-      if (wrong !== undefined) return refuse(wrong);
+      if (socket.protocol !== protocol)
+        return refuse(new WsdError('WSD_DIAL_PROTOCOL', `the server does not speak ${protocol}`));
       finish();
       silence(socket);
-      done(new SocketWay(socket));
+      done(socket);
     };
   });
 
-const open = (url: string): PlatformSocket => {
+const open = (url: string, protocol: string): PlatformSocket => {
   try {
-    return newSocket(url, PACKET_PROTOCOL);
+    return newSocket(url, protocol);
   } catch (reason) {
     if (reason instanceof TypeError) throw reason;
     throw new WsdError('WSD_DIAL_URL', reason instanceof Error ? reason.message : undefined, { cause: reason });
   }
-};
-
-/** Section 1: the subprotocol says that packets are spoken, and goes with no extension. */
-const judgeOpened = ({ protocol, extensions }: PlatformSocket): WsdError | undefined => {
-  if (protocol !== PACKET_PROTOCOL)
-    return new WsdError('WSD_DIAL_PROTOCOL', `the server does not speak ${PACKET_PROTOCOL}`);
-  return extensions === '' ? undefined : new WsdError('WSD_DIAL_EXTENSION', 'packets go without extensions');
 };

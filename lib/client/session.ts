@@ -15,21 +15,22 @@ import type { Connection } from '../websocket/connection.js';
 import { parseDestination } from './destination.js';
 import { open } from './open.js';
 
-/** Rejects with a WsdError when the session cannot be opened, or with a TypeError for options that are wrong. */
+/** `protocol`: what the packets carry. Rejects with a WsdError when the session cannot be opened, or with a TypeError for options that are wrong. */
 export const openSession = async (
   url: string | URL,
   options: Resolved<ClientRest>,
   packets: ClientPackets,
+  protocol: string = PACKET_PROTOCOL,
 ): Promise<Session> => {
   const at = parseDestination(url);
   if ('kind' in at) throw new WsdError(at.code, at.detail);
-  const carrying = carryingOf(options);
+  const carrying = carryingOf(options, protocol);
   const road = {
     dial: async (signal: AbortSignal) => {
       const { connection } = await open(url, { ...carrying, rest: { ...carrying.rest, signal } });
-      if (connection.subprotocol !== PACKET_PROTOCOL) {
+      if (connection.subprotocol !== protocol) {
         connection.terminate();
-        throw new WsdError('WSD_DIAL_PROTOCOL', `the server does not speak ${PACKET_PROTOCOL}`);
+        throw new WsdError('WSD_DIAL_PROTOCOL', `the server does not speak ${protocol}`);
       }
       return wayOf(connection);
     },
@@ -38,14 +39,14 @@ export const openSession = async (
     random: randomFraction,
     pace: (paced: Paced) => new Pacer(paced),
   };
-  const settings = clientSettings(packets, at.uri.host, wall);
+  const settings = clientSettings(packets, at.uri.host, wall, protocol);
   return new Traveller(road, settings, packets.reconnect).begin(options.rest.signal);
 };
 
-const carryingOf = ({ settings, rest }: Resolved<ClientRest>): Resolved<ClientRest> => ({
+const carryingOf = ({ settings, rest }: Resolved<ClientRest>, protocol: string): Resolved<ClientRest> => ({
   settings: { ...settings, ...CARRYING },
   deflate: undefined,
-  rest: { ...rest, subprotocols: [PACKET_PROTOCOL], packets: undefined },
+  rest: { ...rest, subprotocols: [protocol], packets: undefined },
 });
 
 const wayOf = (connection: Connection<undefined>): Way => ({

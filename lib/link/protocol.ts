@@ -9,10 +9,13 @@ export const PACKET_PROTOCOL = 'v0.packet.wsd';
 export const LARGEST_PACKET: number = 6 + 2 + 65 + 2 + SESSION_LIMITS.maxCertificate;
 
 /** PROTOCOL.md section 6.3: the negotiated subprotocol, and what the embedder adds behind a zero octet. */
-export const prologueOf = (context: string | Uint8Array | undefined): Uint8Array => {
+export const prologueOf = (
+  context: string | Uint8Array | undefined,
+  protocol: string = PACKET_PROTOCOL,
+): Uint8Array => {
   const encoder = new TextEncoder();
-  if (context === undefined) return encoder.encode(PACKET_PROTOCOL);
-  const name = encoder.encode(`${PACKET_PROTOCOL}\0`);
+  if (context === undefined) return encoder.encode(protocol);
+  const name = encoder.encode(`${protocol}\0`);
   const more = typeof context === 'string' ? encoder.encode(context) : context;
   const prologue = new Uint8Array(name.length + more.length);
   prologue.set(name);

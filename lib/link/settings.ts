@@ -10,7 +10,7 @@ import { portableSuite } from '../crypto/portable.js';
 import type { Suite } from '../crypto/suite.js';
 import type { ClientPackets, PacketLayerOptions, ServerPackets } from '../option-packets.js';
 import { SESSION_LIMITS, type SessionSettings, type Trace } from '../packet/settings.js';
-import { prologueOf, refuseTrustless } from './protocol.js';
+import { PACKET_PROTOCOL, prologueOf, refuseTrustless } from './protocol.js';
 
 export { LARGEST_PACKET, PACKET_PROTOCOL } from './protocol.js';
 
@@ -48,6 +48,7 @@ const settingsOf = (
   options: ServerPackets | Omit<ClientPackets, 'reconnect'>,
   peer: 'server' | 'client',
   wall: () => number,
+  protocol: string,
   name?: string,
 ): SessionSettings => {
   const suite = options.crypto === 'portable' ? portableSuite : nodeSuite;
@@ -57,7 +58,7 @@ const settingsOf = (
     ...SESSION_LIMITS,
     suite,
     mode: options.mode,
-    prologue: prologueOf(options.context),
+    prologue: prologueOf(options.context, protocol),
     maxMessage: options.maxMessage,
     heartbeat: options.heartbeat,
     heartbeatTimeout: options.heartbeatTimeout,
@@ -71,9 +72,13 @@ const settingsOf = (
   };
 };
 
-/** Of the sessions of one server. */
-export const serverSettings = (options: ServerPackets, wall: () => number): SessionSettings => {
-  const settings = settingsOf(options, 'client', wall);
+/** Of the sessions of one server, for one of the subprotocols of packets. */
+export const serverSettings = (
+  options: ServerPackets,
+  wall: () => number,
+  protocol: string = PACKET_PROTOCOL,
+): SessionSettings => {
+  const settings = settingsOf(options, 'client', wall, protocol);
   if (options.clientCertificate !== 'none' && settings.judge === undefined) {
     throw new TypeError('packets: clientCertificate needs pins or anchors that say which certificates are trusted');
   }
@@ -81,8 +86,13 @@ export const serverSettings = (options: ServerPackets, wall: () => number): Sess
 };
 
 /** Of one session of a client; `host`: of the URL. */
-export const clientSettings = (options: ClientPackets, host: string, wall: () => number): SessionSettings => {
-  const settings = settingsOf(options, 'server', wall, options.name ?? host);
+export const clientSettings = (
+  options: ClientPackets,
+  host: string,
+  wall: () => number,
+  protocol: string = PACKET_PROTOCOL,
+): SessionSettings => {
+  const settings = settingsOf(options, 'server', wall, protocol, options.name ?? host);
   const { mode, anonymous } = options;
   if (mode === 'required' && settings.judge === undefined && !anonymous) refuseTrustless();
   return anonymous && settings.judge === undefined ? { ...settings, anonymous } : settings;

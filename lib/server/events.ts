@@ -2,6 +2,7 @@
 // about (the connection, the session, the request) or is an 'error', and is never the end of the process.
 import { captureRejectionSymbol, type EventEmitter } from 'node:events';
 import { type FaultCode, textOf } from '../fault.js';
+import type { PackageLink } from '../link/packages.js';
 import type { Session } from '../link/session.js';
 import type { Connection } from '../websocket/connection.js';
 import type { PlainRequest } from './answers.js';
@@ -26,6 +27,8 @@ export interface ServerEvents<Data> {
   session: [session: Session];
   /** A packet session that did not come to be. */
   refusedSession: [refused: RefusedSession];
+  /** A node has shown who it is. */
+  node: [link: PackageLink];
   /** A listener or a socket failed; never thrown when nobody listens. */
   error: [error: Error];
   close: [];
@@ -65,6 +68,7 @@ export class Announcer<Data> {
   #failed(event: string, subject: unknown, reason: unknown): void {
     if (event === 'connection') return (subject as Connection<Data>).fail(reason);
     if (event === 'session') return (subject as Session).fail(reason);
+    if (event === 'node') (subject as PackageLink).peer.end(1011, 'a listener failed');
     if (event === 'error') return;
     if (event === 'request') (subject as PlainRequest).respond({ status: 500, body: 'Internal Server Error\n' });
     this.report(reason instanceof Error ? reason : new Error(textOf(reason)));

@@ -4,11 +4,11 @@
 import { agreeOffer, type DeflateAgreement } from '../deflate/parameters.js';
 import { type Fault, fault } from '../fault.js';
 import { HeadParser } from '../http/head.js';
-import { PACKET_PROTOCOL } from '../link/settings.js';
 import type { OpeningRequest, Refusal, Resolved, ServerRest } from '../option-types.js';
 import type { HandshakeInfo } from '../websocket/connection.js';
 import { judgeRequest, type PlainRequestHead, type UpgradeRequest } from '../websocket/opening-server.js';
 import { clientAddress, parseTrusted, type Trusted } from './address.js';
+import { layersOf } from './layers.js';
 import {
   couldBePage,
   defaultHostRule,
@@ -43,6 +43,7 @@ export class Door {
   readonly #paths: PathRule;
   readonly #origins: OriginRule;
   readonly #hosts: HostRule | undefined;
+  readonly #layers: readonly string[];
 
   constructor(options: Resolved<ServerRest>) {
     this.options = options;
@@ -51,6 +52,7 @@ export class Door {
     this.trustsNobody = rest.trustedProxies.length === 0;
     this.#paths = parsePaths(rest.path);
     this.#origins = parseOriginRule(rest.origins);
+    this.#layers = layersOf(rest);
     this.#hosts = rest.hosts === undefined ? undefined : parseHostRule(rest.hosts);
   }
 
@@ -85,11 +87,11 @@ export class Door {
 
   /** Section 4.2.2 item 4: at most one subprotocol, and only one that was offered; extensions only when offered. */
   terms(request: UpgradeRequest, seen: () => OpeningRequest): Terms | Fault {
-    const { subprotocols, packets } = this.options.rest;
-    // lib/packet/PROTOCOL.md section 1: sealed packets do not compress, so nothing is agreed beside them.
-    if (packets !== undefined && request.protocols.includes(PACKET_PROTOCOL)) {
-      return { protocol: PACKET_PROTOCOL, extensions: '', agreement: undefined };
-    }
+    const { subprotocols } = this.options.rest;
+    // lib/packet/PROTOCOL.md section 1: sealed packets do not compress, so nothing is agreed beside them. Nor beside packages, which bring
+    // secrets of one and texts of another into one message.
+    const layer = request.protocols.find((name) => this.#layers.includes(name));
+    if (layer !== undefined) return { protocol: layer, extensions: '', agreement: undefined };
     const protocol =
       typeof subprotocols === 'function'
         ? (subprotocols(request.protocols, seen()) ?? '')

@@ -1,6 +1,8 @@
 // The packet sessions of a server: connections of the packet subprotocol → sessions, new ones and resumed ones, and their end. Keeps the
 // connections under them, which are no connections of the embedder.
 import { CARRYING, ConnectionCarrier, carry, isChoked } from '../link/carrier.js';
+import { SECURE_PACKAGE_PROTOCOL } from '../link/packages.js';
+import { PACKET_PROTOCOL, prologueOf } from '../link/protocol.js';
 import { type Drive, Session } from '../link/session.js';
 import { serverSettings } from '../link/settings.js';
 import { Bag } from '../net/bag.js';
@@ -26,8 +28,8 @@ export interface RefusedSession {
 
 /** What the server does with them. */
 export interface PacketHost {
-  /** A new session is about to open: its listeners are put on here. */
-  session(session: Session): void;
+  /** A new session of that subprotocol is about to open: its listeners are put on here. */
+  session(session: Session, protocol: string): void;
   refused(refused: RefusedSession): void;
 }
 
@@ -93,6 +95,8 @@ export class Packets {
   readonly #rides: WeakMap<Leg, Ride> = new WeakMap();
   readonly #riders: WeakMap<PacketSession, Rider> = new WeakMap();
   readonly #faces: Map<PacketSession, Session> = new Map();
+  /** Section 6.3: the subprotocol is part of every key, so a session cannot be resumed as one of another. */
+  readonly #prologues: ReadonlyMap<string, { readonly prologue: Uint8Array }>;
   #carrying: ConnectionSettings | undefined;
   /** Whose bytes are being read while they belong to no session yet: one may open, or be resumed, before this returns. */
   #coming: Ride | undefined;
@@ -108,6 +112,9 @@ export class Packets {
       refused: (failure, leg) => this.#refused(failure, leg),
     });
     this.#pacer = new Pacer(this.#registry);
+    this.#prologues = new Map(
+      [PACKET_PROTOCOL, SECURE_PACKAGE_PROTOCOL].map((name) => [name, { prologue: prologueOf(options.context, name) }]),
+    );
   }
 
   /** What becomes of the settings of a connection that carries packets. */
@@ -130,7 +137,8 @@ export class Packets {
     this.#connections.add(connection);
     const ride = new Ride(connection);
     this.#coming = ride;
-    const leg = this.#registry.accept(new ConnectionCarrier(connection), now());
+    const prologue = this.#prologues.get(connection.subprotocol);
+    const leg = this.#registry.accept(new ConnectionCarrier(connection), now(), prologue);
     this.#coming = undefined;
     ride.leg = leg;
     this.#rides.set(leg, ride);
@@ -196,7 +204,7 @@ export class Packets {
     session.bind(machine);
     this.#faces.set(machine, session);
     try {
-      this.#host.session(session);
+      this.#host.session(session, ride.connection.subprotocol);
     } catch (reason) {
       session.fail(reason);
     }

@@ -9,8 +9,8 @@ import { Deflate } from '../deflate/codec.js';
 import type { FaultCode } from '../fault.js';
 import { writeClose } from '../frame/close.js';
 import { Fields } from '../http/head.js';
+import type { PackageLink } from '../link/packages.js';
 import type { Session } from '../link/session.js';
-import { PACKET_PROTOCOL } from '../link/settings.js';
 import { Bag } from '../net/bag.js';
 import { now } from '../net/clock.js';
 import { Driver } from '../net/driver.js';
@@ -30,12 +30,12 @@ import { Admitted } from './admitted.js';
 import { refusalOf } from './answers.js';
 import type { Host, Opened } from './arrival.js';
 import { attach } from './attach.js';
-import { type Closable, type CloseCounts, type CloseOptions, drain } from './drain.js';
+import { type CloseCounts, type CloseOptions, drain } from './drain.js';
 import { Announcer, type ServerEvents } from './events.js';
 import { Familiar } from './familiar.js';
+import { Layers } from './layers.js';
 import { type Accept, type Listening, type ListenOptions, listen } from './listen.js';
 import { Door } from './opening.js';
-import { Packets } from './packets.js';
 import { parsePaths } from './paths.js';
 import { Place } from './place.js';
 import { Tally } from './tally.js';
@@ -68,7 +68,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   readonly #announcer: Announcer<Data> = new Announcer(this, this.#tally);
   readonly #budget: Budget;
   readonly #host: Host;
-  readonly #packets: Packets | undefined;
+  readonly #layers: Layers;
   #closed: Promise<CloseCounts> | undefined;
 
   constructor(options: ServerOptions<Data>, onConnection?: OnConnection<Data>) {
@@ -89,12 +89,13 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     this.#budget = new Budget(rest.maxBufferedTotal);
     this.#onConnection = onConnection;
     this.#host = this.#hostOf();
-    if (rest.packets !== undefined) {
-      this.#packets = new Packets(rest.packets, {
-        session: (session) => void this.#announcer.tell('session', session),
-        refused: (refused) => void this.#announcer.tell('refusedSession', refused),
-      });
-    }
+    this.#layers = new Layers(rest, {
+      session: (session) => void this.#announcer.tell('session', session),
+      refused: (refused) => void this.#announcer.tell('refusedSession', refused),
+      node: (link) => void this.#announcer.tell('node', link),
+      rejected: ({ code }) => this.#tally.count(`package:${code}`),
+      failed: (error) => this.#announcer.report(error),
+    });
   }
 
   /** Every open connection, until its 'close'. */
@@ -188,12 +189,17 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
 
   /** Packet sessions, those between two connections included. */
   get sessions(): readonly Session[] {
-    return this.#packets?.sessions ?? [];
+    return this.#layers.packets?.sessions ?? [];
   }
 
   /** What the packet layer counted: one number for each reason to drop or fail, and what went in and out. */
   packetCounters(): Readonly<SessionCounters> | undefined {
-    return this.#packets?.counters();
+    return this.#layers.packets?.counters();
+  }
+
+  /** Nodes that have shown who they are, by their links. */
+  get nodes(): readonly PackageLink[] {
+    return this.#layers.links;
   }
 
   /** How late the event loop was, in ms, since this was last asked; all 0 the first time, which starts the measurement. */
@@ -270,14 +276,14 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
         ? undefined
         : new Deflate('server', terms.agreement, deflate.settings);
     const driver = new Driver(socket);
-    const packets = terms.protocol === PACKET_PROTOCOL ? this.#packets?.settings(settings) : undefined;
-    const link = new Link('server', packets ?? settings, codec, driver, random32);
+    const layer = this.#layers.of(terms.protocol);
+    const link = new Link('server', layer?.settings(settings) ?? settings, codec, driver, random32);
     const connection: Connection<Data> = new Connection(link, new Place(opened, this.#left), opened.data as Data);
     this.#tally.count('opened');
     link.machine.outbox.budget = this.#budget;
-    if (this.#packets !== undefined && terms.protocol === PACKET_PROTOCOL) {
+    if (layer !== undefined) {
       driver.start(link, opened.head, opened.accept);
-      return this.#packets.take(connection as Connection<unknown>);
+      return layer.take(connection as Connection<unknown>);
     }
     this.#connections.add(connection);
     this.#greet(connection, link);
@@ -310,8 +316,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     for (const listener of this.#listeners) listener.close();
     this.#listeners.clear();
     for (const admitted of this.#arriving) admitted.turnAway();
-    const sealed = this.#packets?.end() ?? [];
-    const counts = await drain([...this.#connections, ...sealed.map(leaving)], options);
+    const counts = await drain([...this.#connections, ...this.#layers.end()], options);
     this.emit('close');
     return counts;
   }
@@ -322,9 +327,3 @@ export const createServer = <Data = undefined>(
   options: ServerOptions<Data> = {},
   onConnection?: OnConnection<Data>,
 ): Server<Data> => new Server<Data>(options, onConnection);
-
-/** The connection of a packet session ends when its session has said its farewell. */
-const leaving = (connection: Connection<unknown>): Closable => ({
-  close: () => connection.closed,
-  terminate: () => connection.terminate(),
-});

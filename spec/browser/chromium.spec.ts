@@ -5,6 +5,7 @@ import { chromium, type Page } from 'playwright-core';
 import t from 'tap';
 import { need } from '../../fixtures/rig/need.js';
 import { type PageServer, servePage } from '../../fixtures/rig/page.js';
+import { dispatchFor } from './dispatch.js';
 import { DEFLATE_ME, newCertificate, pinOf, type Scene, setUp } from './scene.js';
 
 t.setTimeout(50_000);
@@ -149,4 +150,43 @@ t.test('a page in Chromium has packet sessions', async (t) => {
     const sum = (name: 'bytes' | 'gzipped'): number => some.reduce((total, one) => total + one[name], 0);
     t.comment(`${kind}: ${some.length} modules, ${sum('bytes')} octets, ${sum('gzipped')} gzipped`);
   }
+});
+
+/** What runs in the page: becomes a node, calls, is called, and tells what it has seen. */
+const NODE = `async ({ url, kid, secret, pin }) => {
+  const { connectNode, defineScope } = await import('/lib/browser/node.js');
+  const z = await import('zod/mini');
+  const ADD = defineScope({ id: 1000, name: 'ADD', body: z.object({ a: z.number(), b: z.number() }), reply: z.object({ sum: z.number() }) });
+  const session = pin === undefined ? undefined : { pins: [{ ...pin, publicKey: Uint8Array.from(pin.publicKey) }] };
+  const node = await connectNode(url, { node: 'page-1', login: { kid, secret }, ...(session === undefined ? {} : { session }) });
+  let asked;
+  const called = new Promise((done) => { asked = done; });
+  node.on(ADD, ({ a, b }) => { asked(a); return { sum: a * b }; });
+  const { sum } = await node.call(ADD, { a: 2, b: 3 }, { user: '7', channel: '8' });
+  const failed = await node.call(ADD, { a: 2, b: 3 }).catch(({ code }) => code);
+  await called;
+  await node.close();
+  return { sum, failed, state: node.state };
+}`;
+
+t.test('a page in Chromium is a node, in text messages and in a sealed session', async (t) => {
+  const executablePath = need(t, 'chromium');
+  if (executablePath === undefined) return;
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+  t.teardown(() => browser.close());
+  const served = await servePage(t);
+  const { dispatch, login, url, pin, ADD } = await dispatchFor(t, served.origin);
+  const page = await browser.newPage();
+  await page.goto(served.origin);
+  const answers: unknown[] = [];
+  dispatch.on('node', (_, node) => void dispatch.call(node, ADD, { a: 2, b: 3 }).then(({ sum }) => answers.push(sum)));
+  for (const pinned of [undefined, { ...pin, publicKey: [...(pin.publicKey as Uint8Array)] }]) {
+    t.strictSame(await run(page, NODE, { url, ...login, pin: pinned }), {
+      sum: 5,
+      failed: 'forbidden',
+      state: 'closed',
+    });
+  }
+  t.strictSame(answers, [6, 6], 'it was called');
+  t.strictSame(served.missing, [], 'every module was there');
 });

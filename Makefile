@@ -9,6 +9,8 @@ TAP_BUILT := node_modules/.stamp-tap
 COMPILED  := build/.stamp-compiled
 PORT      ?=
 HOST      ?=
+DATA      ?=
+ECHO      ?=
 SPEC      ?=
 CASES     ?=
 COLORS    := $(shell test -t 2 || echo --colors=off)
@@ -20,8 +22,8 @@ COLORS    := $(shell test -t 2 || echo --colors=off)
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-start: build ## run the server with an echo for messages (PORT=9000 HOST=0.0.0.0 choose another address)
-	@exec node bin/wsd serve --echo --deflate $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
+start: build ## run the daemon: a dispatch of packages (PORT=9000 HOST=0.0.0.0 DATA=folder choose others); ECHO=1: an echo
+	@exec node bin/wsd serve $(if $(ECHO),--echo --deflate) $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST)) $(if $(DATA),--data $(DATA))
 
 test: check $(TAP_BUILT) ## check, then all specs and the coverage of lib (SPEC=spec/http: only those specs)
 	@node build/spec/suite.js $(SPEC)

@@ -15,6 +15,8 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP, with the name of the signal as its reason. */
   readonly signal: AbortSignal;
+  /** While somebody listens, SIGHUP ends nothing: it is told to him, every time. Returns what ends the listening. */
+  readonly onHangup?: (listener: () => void) => () => void;
 }
 
 export interface Command {

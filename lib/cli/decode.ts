@@ -1,9 +1,10 @@
-// `wsd decode`: captured bytes → frames or packets a person can read. Hexadecimal or raw, from the words of the command, a file or stdin. The
+// `wsd decode`: captured bytes → frames, packets or packages a person can read. Hexadecimal or raw, from the words of the command, a file or stdin. The
 // HTTP head of the opening handshake is recognised and skipped. What is wrong is named by code and section; exit code 1 says so.
 import { addAbortSignal, type Readable } from 'node:stream';
 import { type Explanation, explainFrames, type Fault } from '../index.js';
 import { type Command, CommandError, EXIT, type Io, signalExit, UsageError } from './command.js';
 import { jsonEnd, jsonFrame, jsonHead } from './decode-json.js';
+import { decodePackages } from './decode-packages.js';
 import { decodePackets } from './decode-packets.js';
 import { countFaults, reportFrame, reportHead, reportShort, reportSummary } from './decode-report.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
@@ -18,24 +19,25 @@ const FLAGS: readonly Flag[] = [
   { name: 'hex', help: 'the input is hexadecimal text or a dump of xxd, hexdump -C, od or tcpdump -X' },
   { name: 'raw', help: 'the input is the bytes themselves (without --hex and --raw it is told from the input)' },
   { name: 'from', value: 'SIDE', help: 'client or server: who sent the bytes; checks the masking rule' },
-  { name: 'layer', value: 'LAYER', help: 'frame or packet: what to show (default frame)' },
+  { name: 'layer', value: 'LAYER', help: 'frame, packet or package: what to show (default frame)' },
   {
     name: 'frames',
     negatable: true,
-    help: 'packets: the input is WebSocket frames around them; told from its first octet',
+    help: 'packets and packages: the input is WebSocket frames around them; told from its first octet',
   },
   {
     name: 'key-file',
     value: 'PATH',
-    help: 'packets: opens sealed ones with the keys in this file: lines such as "c2s key 00…" and "c2s iv 00…", or JSON',
+    help: 'packets: opens sealed ones with the keys in this file: lines such as "c2s key 00…" and "c2s iv 00…", or JSON; packages: verifies them with its public key (PEM, JWK), secret (base64url) or credential',
   },
+  { name: 'scopes', value: 'PATH', help: 'packages: your own scopes, as wsd scopes --json prints them' },
   {
     name: 'deflate',
     negatable: true,
     help: 'permessage-deflate was agreed: allow RSV1 and inflate; told from the handshake if it is there',
   },
-  { name: 'short', help: 'one line per frame or packet, no drawing' },
-  { name: 'bytes', value: 'N', help: 'how much of each payload to show (default 128)' },
+  { name: 'short', help: 'one line per frame, packet or package, no drawing' },
+  { name: 'bytes', value: 'N', help: 'how much of each payload to show (default 128; of packages 4k)' },
   { name: 'json', help: 'one JSON object per line' },
   { name: 'quiet', short: 'q', help: 'print nothing, only set the exit code' },
 ];
@@ -45,7 +47,9 @@ const USAGE = 'wsd decode [HEX… | --file PATH | -] [options]';
 const HELP = `usage: ${USAGE}
 
 Draws WebSocket frames field by field (RFC 6455 section 5.2) and says what is wrong with them. With --layer packet it draws
-the packets inside binary messages, or by themselves: one a line in hexadecimal, or a single one as it is.
+the packets inside binary messages, or by themselves: one a line in hexadecimal, or a single one as it is. With --layer
+package it reads the tokens inside text messages, or by themselves: header, claims, body and footer, whether the signature
+holds, and what is wrong by the schemas. A payload without a token, as JSON, is judged as well.
 
 ${writeFlags(FLAGS)}
 
@@ -56,6 +60,8 @@ examples:
   printf '\\x88\\x02\\x03\\xe8' | wsd decode
   wsd decode --layer packet 00401234 4f84 68656c6c6f
   wsd decode --layer packet --file capture.bin --key-file keys.txt
+  wsd decode --layer package --file tokens.txt --key-file dispatch.pem
+  wsd decode --layer package '{"header":{"scope":0,"internal":true,"body":false}}'
 
 exit code: 0 everything is whole and correct, 1 there are faults or something is cut, 2 usage
 `;
@@ -114,9 +120,10 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   const flags = parseFlags(FLAGS, args);
   const limit = flags.bytes('bytes') ?? 128;
   const from = flags.oneOf('from', ['client', 'server']);
-  const layer = flags.oneOf('layer', ['frame', 'packet']) ?? 'frame';
-  const stray = layer === 'packet' ? undefined : ['key-file', 'frames'].find((name) => flags.has(name));
-  if (stray !== undefined) throw new UsageError(`--${stray} goes with --layer packet`);
+  const layer = flags.oneOf('layer', ['frame', 'packet', 'package']) ?? 'frame';
+  const stray = layer === 'frame' ? ['key-file', 'frames'].find((name) => flags.has(name)) : undefined;
+  if (stray !== undefined) throw new UsageError(`--${stray} goes with --layer packet or package`);
+  if (layer !== 'package' && flags.has('scopes')) throw new UsageError('--scopes goes with --layer package');
   if (flags.has('hex') && flags.has('raw')) throw new UsageError('--hex and --raw exclude each other');
   let input: { bytes: Uint8Array; words: boolean };
   try {
@@ -128,6 +135,12 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   if (layer === 'packet') {
     if (input.bytes.length === 0) throw new UsageError('there are no packets to decode');
     return decodePackets(input.bytes, input.words || isPlainText(input.bytes), flags, limit, io);
+  }
+  if (layer === 'package') {
+    // What people paste may be any text; no text begins as a frame does, with its first bit set or a control character.
+    const first = input.bytes[0] ?? 0x20;
+    const isText = input.words || (first >= 0x20 && first < 0x80) || first === 9 || first === 10 || first === 13;
+    return decodePackages(input.bytes, isText, flags, io);
   }
   const bytes = decodeInput(input.bytes, input.words, flags);
   if (bytes.length === 0) throw new UsageError('there are no bytes to decode');
@@ -168,7 +181,7 @@ const write = (explained: Explanation, heads: readonly Head[], flags: Flags, lim
 
 export const decode: Command = {
   name: 'decode',
-  summary: 'draw captured frames or packets field by field and name what is wrong',
+  summary: 'read captured frames, packets or packages field by field and name what is wrong',
   usage: USAGE,
   help: HELP,
   flags: longFlags(FLAGS),

@@ -5,6 +5,7 @@ import { styleFor } from './style.js';
 
 const TRY = `try:
   wsd serve --echo                     an echo server on ws://127.0.0.1:8080
+  wsd serve                            the dispatch of packages, with what to type next
   wsd connect ws://127.0.0.1:8080      talk to a server, line by line
   wsd decode 81 05 48 65 6c 6c 6f      see what bytes on the wire mean`;
 

@@ -1,6 +1,7 @@
 // What `wsd keygen` made → words: a table for people, one object for programs, and the next commands to type. Never the private key, unless
 // there is no file of it.
 import type { CertificateOptions, MadeCertificate } from '../index.js';
+import { quoted } from './shell.js';
 import type { Style } from './style.js';
 import { escapeControl, hexOf } from './terminal.js';
 
@@ -39,12 +40,6 @@ export const reportCertificate = (
     lines.push(style.yellow(`${certificate.length} bytes are more than a session takes by default: use fewer names`));
   }
   return lines;
-};
-
-/** As a shell reads it. */
-const quoted = (path: string): string => {
-  const text = path.startsWith('-') ? `./${path}` : path;
-  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 };
 
 export const hintsFor = (

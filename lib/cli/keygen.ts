@@ -95,7 +95,9 @@ const readIssuer = async (flags: Flags): Promise<CertificateIssuer | undefined> 
   if ((certificateFile === undefined) !== (keyFile === undefined))
     throw new UsageError('--ca and --ca-key go together');
   if (certificateFile === undefined || keyFile === undefined) return undefined;
-  const [certificate, key] = await Promise.all([readFileOrSay(certificateFile), readFileOrSay(keyFile)]);
+  // One after the other: of two that are missing, always the same is named.
+  const certificate = await readFileOrSay(certificateFile);
+  const key = await readFileOrSay(keyFile);
   return { certificate, key };
 };
 

@@ -1,15 +1,20 @@
 // The words of the command line → one command run, its exit code out. `run` ties a real process to it: signals, a reader that
 // went away, and an exit that waits for what was written.
+import { DaemonError } from '../daemon/index.js';
+import { call } from './call.js';
 import { type Command, CommandError, EXIT, type Io, UsageError } from './command.js';
 import { completion } from './completion.js';
 import { conform } from './conform.js';
 import { connect } from './connect.js';
 import { decode } from './decode.js';
 import { createHelp, findCommand, writeOverview } from './help.js';
+import { init } from './init.js';
 import { keygen } from './keygen.js';
+import { scopes } from './scopes.js';
 import { serve } from './serve.js';
 import { styleFor } from './style.js';
 import { escapeControl } from './terminal.js';
+import { token } from './token.js';
 import { version } from './version.js';
 
 const commands = (): readonly Command[] => COMMANDS;
@@ -19,6 +24,10 @@ const COMMANDS: readonly Command[] = [
   decode,
   conform,
   keygen,
+  init,
+  token,
+  call,
+  scopes,
   completion(commands),
   createHelp(commands, version),
 ];
@@ -57,7 +66,7 @@ export const main = async (argv: readonly string[], io: Io): Promise<number> => 
 const tell = (error: unknown, command: Command | undefined, io: Io): number => {
   const style = styleFor(io.stderr, io.env);
   const text = error instanceof Error ? error.message : String(error);
-  io.stderr.write(`${style.red('wsd:')} ${escapeControl(text)}\n`);
+  io.stderr.write(`${style.red('wsd:')} ${escapeControl(text, error instanceof DaemonError ? '\n' : '')}\n`);
   if (error instanceof UsageError) {
     io.stderr.write(`${style.dim(command === undefined ? 'see: wsd help' : `see: wsd help ${command.name}`)}\n`);
     return EXIT.usage;
@@ -65,6 +74,7 @@ const tell = (error: unknown, command: Command | undefined, io: Io): number => {
   // Anything that is not meant for people is a mistake of this program: its trace helps whoever mends it.
   if (
     !(error instanceof CommandError) &&
+    !(error instanceof DaemonError) &&
     error instanceof Error &&
     error.name !== 'WsdError' &&
     error.stack !== undefined
@@ -79,8 +89,13 @@ const NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 /** Ties the process to `main`. Leaves it by exit, since an open stdin would keep it alive. */
 export const run = async (process: NodeJS.Process): Promise<void> => {
   const controller = new AbortController();
+  const hangups = new Set<() => void>();
   for (const name of Object.keys(NUMBERS) as (keyof typeof NUMBERS)[]) {
     process.on(name, () => {
+      if (name === 'SIGHUP' && hangups.size > 0 && !controller.signal.aborted) {
+        for (const listener of hangups) listener();
+        return;
+      }
       // The second signal means now.
       if (controller.signal.aborted) process.exit(128 + NUMBERS[name]);
       controller.abort(name);
@@ -93,7 +108,12 @@ export const run = async (process: NodeJS.Process): Promise<void> => {
     });
   }
   const { stdin, stdout, stderr, env } = process;
-  const code = await main(process.argv.slice(2), { stdin, stdout, stderr, env, signal: controller.signal });
+  const onHangup = (listener: () => void): (() => void) => {
+    hangups.add(listener);
+    return () => void hangups.delete(listener);
+  };
+  const io = { stdin, stdout, stderr, env, signal: controller.signal, onHangup };
+  const code = await main(process.argv.slice(2), io);
   await Promise.all([stdout, stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))));
   process.exit(code);
 };

@@ -2,6 +2,7 @@
 import { lstat, stat, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { platform } from 'node:process';
+import type { ListenConfig } from '../daemon/index.js';
 import { connect, type ListenOptions } from '../index.js';
 import { CommandError, UsageError } from './command.js';
 import type { Flags } from './flags.js';
@@ -10,24 +11,25 @@ import { readFileOrSay } from './read-file.js';
 /** What fits into sockaddr_un, with its NUL. */
 const LONGEST_PATH = platform === 'linux' ? 107 : 103;
 
-export const readPlace = async (flags: Flags): Promise<ListenOptions> => {
-  const unix = flags.text('unix');
-  const path = unix === undefined ? undefined : resolve(unix);
-  const port = flags.integer('port', 0, 65535);
-  const host = flags.text('host');
-  if (path !== undefined && (port !== undefined || host !== undefined)) {
+/** Flags go before the configuration; a place that they name replaces the one there. */
+export const readPlace = async (flags: Flags, listen: ListenConfig = {}): Promise<ListenOptions> => {
+  if (flags.has('unix') && (flags.has('port') || flags.has('host'))) {
     throw new UsageError('--unix excludes --host and --port');
   }
+  const inet = flags.has('port') || flags.has('host');
+  const unix = flags.text('unix') ?? (inet ? undefined : listen.unix);
+  const path = unix === undefined ? undefined : resolve(unix);
+  const port = flags.integer('port', 0, 65535) ?? listen.port;
+  const host = flags.text('host') ?? listen.host;
   // A longer one would be cut off in silence, and the socket would appear under another name.
   if (path !== undefined && Buffer.byteLength(path) > LONGEST_PATH) {
     throw new UsageError(
       `--unix: a path of ${Buffer.byteLength(path)} bytes is too long for a socket, ${LONGEST_PATH} fit`,
     );
   }
-  const certFile = flags.text('tls-cert');
-  const keyFile = flags.text('tls-key');
-  if ((certFile === undefined) !== (keyFile === undefined))
-    throw new UsageError('--tls-cert and --tls-key go together');
+  if (flags.has('tls-cert') !== flags.has('tls-key')) throw new UsageError('--tls-cert and --tls-key go together');
+  const certFile = flags.text('tls-cert') ?? listen.tls?.certificate;
+  const keyFile = flags.text('tls-key') ?? listen.tls?.key;
   const where = path === undefined ? { host: host ?? '127.0.0.1', port: port ?? 8080 } : { path };
   if (certFile === undefined || keyFile === undefined) return where;
   const [cert, key] = await Promise.all([readFileOrSay(certFile), readFileOrSay(keyFile)]);

@@ -303,8 +303,8 @@ t.test('wrong words are told in one sentence', async (t) => {
   for (const [args, stdin, message] of cases) t.match(await decode(args, stdin), { code: 2, out: '', err: message });
   const io = fakeIo({});
   t.equal(await main(['decode', '--key-file', 'x', '8100'], io), 2);
-  t.match(io.stderr.text, /--key-file goes with --layer packet/);
+  t.match(io.stderr.text, /--key-file goes with --layer packet or package/);
   const other = fakeIo({});
-  t.equal(await main(['decode', '--layer', 'package', '8100'], other), 2);
-  t.match(other.stderr.text, /--layer takes frame or packet/);
+  t.equal(await main(['decode', '--layer', 'message', '8100'], other), 2);
+  t.match(other.stderr.text, /--layer takes frame or packet or package/);
 });

@@ -55,6 +55,8 @@ export interface FakeIo extends Io {
   readonly stdout: FakeOut;
   readonly stderr: FakeOut;
   readonly raise: (signal: string) => void;
+  /** SIGHUP; false when nobody listens, and it would have ended the command. */
+  readonly hangUp: () => boolean;
 }
 
 /** `stdin` as text or bytes is all of it; left out, it stays open and empty until the spec writes to it. */
@@ -65,6 +67,7 @@ export const fakeIo = (
   if (given.tty === true) stdin.isTTY = true;
   if (given.stdin !== undefined) stdin.end(given.stdin);
   const controller = new AbortController();
+  const hangups = new Set<() => void>();
   return {
     stdin,
     stdout: new FakeOut(given.tty),
@@ -72,5 +75,13 @@ export const fakeIo = (
     env: given.env ?? {},
     signal: controller.signal,
     raise: (signal) => controller.abort(signal),
+    onHangup: (listener) => {
+      hangups.add(listener);
+      return () => void hangups.delete(listener);
+    },
+    hangUp: () => {
+      for (const listener of hangups) listener();
+      return hangups.size > 0;
+    },
   };
 };

@@ -221,7 +221,13 @@ t.test('what hinders listening is told in one sentence with exit code 1', async 
 
 t.test('flags that contradict each other are usage errors', async (t) => {
   const cases: [string[], RegExp][] = [
-    [[], /this version serves an echo only/],
+    [[], /there is no home directory: say with --data where the data directory is/],
+    [['word'], /what is "word"\?/],
+    [['--echo', '--data', 'x'], /--data is for the dispatch/],
+    [['--echo', '--config', 'x'], /--config is for the dispatch/],
+    [['--data', 'x', '--subprotocol', 'chat'], /--subprotocol goes with --echo/],
+    [['--data', 'x', '--packets'], /--packets goes with --echo/],
+    [['--data', 'x', '--max-message', '1m'], /--max-message goes with --echo/],
     [['--echo', 'word'], /what is "word"\?/],
     [['--echo', '--port', '70000'], /--port takes a whole number/],
     [['--echo', '--unix', '/x', '--port', '1'], /--unix excludes --host and --port/],

@@ -243,7 +243,19 @@ t.test('help, version and mistakes', async (t) => {
   };
   const overview = await run('--help');
   t.match(overview, { code: 0, err: '' });
-  const names = ['serve', 'connect', 'decode', 'conform', 'keygen', 'completion', 'help'];
+  const names = [
+    'serve',
+    'connect',
+    'decode',
+    'conform',
+    'keygen',
+    'init',
+    'token',
+    'call',
+    'scopes',
+    'completion',
+    'help',
+  ];
   for (const name of names) {
     t.match(overview.out, new RegExp(`^ {2}${name} `, 'm'));
     const byHelp = await run('help', name);
@@ -265,7 +277,7 @@ t.test('help, version and mistakes', async (t) => {
   });
   t.match(await run('help', 'decoed'), { code: 2, err: /did you mean decode\?/ });
   t.match(await run('\u001b[31m'), { code: 2, err: /^wsd: unknown command "\\u001b/ });
-  t.match(await run('serve'), { code: 2, err: /this version serves an echo only: wsd serve --echo/ });
+  t.match(await run('serve'), { code: 2, err: /there is no home directory: say with --data/ });
   t.match(await run('connect'), { code: 2, err: /give a URL/ });
   t.match(await run('decode', '--ber', '1'), { code: 2, err: /unknown option --ber.*\nsee: wsd help decode/ });
 });
@@ -274,7 +286,17 @@ t.test('completion scripts name every command and flag', async (t) => {
   for (const shell of ['bash', 'zsh', 'fish']) {
     const io = fakeIo({ stdin: '' });
     t.equal(await main(['completion', shell], io), 0);
-    for (const word of ['serve', 'connect', 'decode', 'conform', 'keygen', 'max-message', 'no-deflate', 'make-ca'])
+    for (const word of [
+      'serve',
+      'connect',
+      'decode',
+      'conform',
+      'keygen',
+      'max-message',
+      'no-deflate',
+      'make-ca',
+      'credential',
+    ])
       t.ok(io.stdout.text.includes(word), `${shell} knows ${word}`);
   }
   t.equal(await main(['completion', 'tcsh'], fakeIo({ stdin: '' })), 2);

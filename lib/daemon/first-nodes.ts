@@ -1,0 +1,16 @@
+// The first service and the first front: made with a new data directory, so that there is something to connect with.
+import { addNode, type Handed } from './credentials.js';
+import type { Home } from './home.js';
+
+export const FIRST_NODES = { service: 'service-1', front: 'front-1' } as const;
+
+/** undefined: this directory knows, or has known, nodes already. */
+export const firstNodes = async (
+  home: Home,
+  where: { readonly url: string; readonly audience?: string | undefined },
+): Promise<Readonly<Record<keyof typeof FIRST_NODES, Handed>> | undefined> => {
+  if (!home.unknown) return undefined;
+  const service = await addNode(home, { ...where, node: FIRST_NODES.service, role: 'service' });
+  const front = await addNode(home, { ...where, node: FIRST_NODES.front, role: 'front' });
+  return { service, front };
+};

@@ -2,7 +2,7 @@
 // Tables go to stdout, progress to stderr.
 //
 //   node build/spec/bench/main.js [--only PATTERN] [--rounds N] [--duration SECONDS] [--servers wsd,ws,…] [--peers FOLDER]
-//                                 [--json] [--svg FILE] [--readme] | [--base REF] | [--packets]
+//                                 [--json] [--svg FILE] [--readme] | [--base REF] | [--packets] | [--packages] | [--packages]
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { dirname } from 'node:path';
@@ -11,11 +11,16 @@ import { parseArgs } from 'node:util';
 import { compareWithBase, comparisonTable } from './base.js';
 import { contest, type Outcome, type Timing } from './contest.js';
 import { findContestants } from './contestants.js';
-import { CASES, nameOf } from './packets/cases.js';
+import { type Goal, goalTable, judgeGoals } from './goals.js';
+import * as packages from './packages/cases.js';
+import { packageContest } from './packages/contest.js';
+import { packageJson, packageTable } from './packages/report.js';
+import * as packets from './packets/cases.js';
 import { packetContest } from './packets/contest.js';
-import { goalTable, judgeGoals, packetJson, packetTable } from './packets/report.js';
+import { packetJson, packetTable } from './packets/report.js';
 import { plotContest } from './plot.js';
 import { BEGIN, circumstances, contestJson, contestTable, END, replacePart } from './report.js';
+import type { RoundsOutcome } from './rounds.js';
 import { groupsOf, runUnits, type UnitResult, unitTable } from './stopwatch.js';
 import { UNITS } from './units/all.js';
 import { chosen } from './workloads.js';
@@ -37,7 +42,8 @@ const USAGE = `make bench ARGS='…' or BASE=<git ref>
   --svg FILE          the plot
   --readme            table and plot into the README; the plot to ${PLOT}
   --base REF          instead of all that: our server against that version; fails when more than 10 % are lost
-  --packets           instead of all that: packet sessions beside plain messages and TLS, and the goals; fails when one is missed`;
+  --packets           instead of all that: packet sessions beside plain messages and TLS, and the goals; fails when one is missed
+  --packages          instead of all that: packages beside JSON over ws and socket.io, and the goals; fails when one is missed`;
 
 class UsageError extends Error {}
 
@@ -54,6 +60,7 @@ interface Wishes {
   readonly readme: boolean;
   readonly base: string | undefined;
   readonly packets: boolean;
+  readonly packages: boolean;
 }
 
 const positive = (name: string, text: string | undefined, otherwise: number, whole: boolean): number => {
@@ -78,6 +85,7 @@ const parseWishes = (words: readonly string[]): Wishes | undefined => {
       json: flag,
       readme: flag,
       packets: flag,
+      packages: flag,
       help: flag,
     },
   });
@@ -98,6 +106,7 @@ const parseWishes = (words: readonly string[]): Wishes | undefined => {
     readme: values.readme,
     base: values.base,
     packets: values.packets,
+    packages: values.packages,
   };
 };
 
@@ -133,14 +142,42 @@ const againstBase = async (base: string, { only, timing, json }: Wishes): Promis
   return comparisons.every(({ lost }) => !lost);
 };
 
-const packetSessions = async ({ only, timing, json }: Wishes): Promise<boolean> => {
-  const cases = CASES.filter((one) => only?.test(nameOf(one)) ?? true);
+/** Cases in rounds, their table, and whether their goals are met. */
+const inRounds = async <Case>(
+  bench: {
+    readonly cases: readonly Case[];
+    readonly goals: readonly Goal[];
+    readonly nameOf: (one: Case) => string;
+    readonly measure: (cases: readonly Case[], timing: Timing, tell: (line: string) => void) => Promise<RoundsOutcome>;
+    table(cases: readonly Case[], outcome: RoundsOutcome): string;
+    json(cases: readonly Case[], outcome: RoundsOutcome): object;
+  },
+  { only, timing, json }: Wishes,
+): Promise<boolean> => {
+  const cases = bench.cases.filter((one) => only?.test(bench.nameOf(one)) ?? true);
   if (cases.length === 0) throw new UsageError('nothing has such a name');
-  const outcome = await packetContest(cases, timing, tell);
-  const judged = judgeGoals(outcome);
-  if (json) say(JSON.stringify({ ...timing, node: process.versions.node, ...packetJson(cases, outcome) }));
-  else say([packetTable(cases, outcome), '', goalTable(judged), '', circumstances(timing)].join('\n'));
+  const outcome = await bench.measure(cases, timing, tell);
+  const judged = judgeGoals(bench.goals, outcome);
+  if (json) say(JSON.stringify({ ...timing, node: process.versions.node, ...bench.json(cases, outcome) }));
+  else say([bench.table(cases, outcome), '', goalTable(judged), '', circumstances(timing)].join('\n'));
   return judged.every(({ met }) => met);
+};
+
+const PACKETS = {
+  cases: packets.CASES,
+  goals: packets.GOALS,
+  nameOf: packets.nameOf,
+  measure: packetContest,
+  table: packetTable,
+  json: packetJson,
+};
+const PACKAGES = {
+  cases: packages.CASES,
+  goals: packages.GOALS,
+  nameOf: packages.nameOf,
+  measure: packageContest,
+  table: packageTable,
+  json: packageJson,
 };
 
 const sideBySide = async ({ only, timing, servers, peers, json, svg, readme }: Wishes): Promise<boolean> => {
@@ -178,12 +215,12 @@ const main = async (words: readonly string[]): Promise<number> => {
   }
   const load = loadavg()[0] ?? 0;
   if (load > 0.5) tell(`others use this machine (load ${load.toFixed(1)}): read ratios, not figures`);
-  const good = wishes.packets
-    ? await packetSessions(wishes)
-    : wishes.base === undefined
-      ? await sideBySide(wishes)
-      : await againstBase(wishes.base, wishes);
-  return good ? 0 : 1;
+  const bench = (): Promise<boolean> => {
+    if (wishes.packets) return inRounds(PACKETS, wishes);
+    if (wishes.packages) return inRounds(PACKAGES, wishes);
+    return wishes.base === undefined ? sideBySide(wishes) : againstBase(wishes.base, wishes);
+  };
+  return (await bench()) ? 0 : 1;
 };
 
 try {

@@ -1,16 +1,25 @@
-// The benches cannot rot: every unit bench runs for a moment, every workload goes over real sockets for a few messages, and what is made
+// The benches cannot rot: every unit bench runs for a moment, every workload and every case of packages goes over real sockets for a few messages, and what is made
 // of the figures is looked at. Nothing here asserts how fast anything is.
 import { type AddressInfo, createServer, type Server as NetServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { Child } from './child.js';
-import { contest, measure, type Outcome } from './contest.js';
+import { contest, measure, type Outcome, type Sample } from './contest.js';
 import { type Contestant, findContestants, nodeServer } from './contestants.js';
 import { bytesFigure, figure, markdownTable, median } from './figures.js';
+import { goalTable, judgeGoals, middle } from './goals.js';
 import { Load } from './load.js';
 import type { Usage } from './meter.js';
+import { CASES, type Case, GOALS, nameOf } from './packages/cases.js';
+import { measureCase, startServer } from './packages/contest.js';
+import { PackageLoad } from './packages/load.js';
+import { makeKeys } from './packages/nodes.js';
+import { isNote, noteOf } from './packages/note.js';
+import { packageJson, packageTable } from './packages/report.js';
+import type { Tally } from './packages/server.js';
 import { plotContest } from './plot.js';
 import { BEGIN, contestJson, contestTable, END, gainOf, replacePart } from './report.js';
+import { takeTurns } from './rounds.js';
 import { groupsOf, runUnits, unitTable } from './stopwatch.js';
 import { UNITS } from './units/all.js';
 import { suitsFloor, WORKLOADS, type Workload } from './workloads.js';
@@ -105,6 +114,101 @@ t.test('the load notices a server that does not echo', async (t) => {
 
 t.test('a server without deflate fails the workloads that ask for it', async (t) => {
   await t.rejects(measure({ ...ours, env: { PMD: '0' } }, named('defl-ctx'), 0.01), /extensions: none/);
+});
+
+const asked = (name: string): Case => CASES.find((one) => nameOf(one) === name) as Case;
+const few = ({ service, workload }: Case): Case => ({ service, workload: { ...workload, connections: 3 } });
+
+t.test('packages: each reply is what was asked for, by every way to ask', async (t) => {
+  const keys = makeKeys();
+  const judge = async (measured: Case): Promise<void> => {
+    const name = nameOf(measured);
+    const { service, workload } = measured;
+    const server = await startServer(measured, keys);
+    t.teardown(() => server.stop());
+    const load = new PackageLoad({ url: server.greeting, measured, keys });
+    await load.start();
+    const enough = workload.mode === 'idle' ? 0 : 20 * workload.depth;
+    await until(() => load.count().messages >= enough || load.count().error !== undefined, name);
+    const tally = await server.ask<Tally>('tally');
+    await load.finish();
+    t.match(load.count(), { error: undefined, open: 3 }, name);
+    t.equal(tally.failures, 0, name);
+    t.equal(workload.mode === 'idle' ? tally.asked : Math.min(tally.asked, enough), enough, name);
+    const pairs = service.kind === 'dispatch' && workload.mode === 'request' ? 2 : 1;
+    t.equal(tally.nodes, service.alg === undefined ? 0 : 3 * pairs, name);
+  };
+  const names = ['request-d8/hs256', 'idle/forward-hs256'];
+  const cases = CASES.filter((one) => one.workload.name === 'request' || names.includes(nameOf(one))).map(few);
+  t.equal(cases.length, 9);
+  const half = async (which: number): Promise<void> => {
+    for (const one of cases.filter((_, at) => at % 2 === which)) await judge(one);
+  };
+  await Promise.all([half(0), half(1)]);
+  t.ok(isNote(noteOf(1), noteOf(1)));
+  t.notOk(isNote(noteOf(1), noteOf(2)), 'a reply to another request is not taken for it');
+});
+
+t.test('packages: a load whose key is not known is told so', async (t) => {
+  const measured = few(asked('request/hs256'));
+  const server = await startServer(measured, makeKeys());
+  t.teardown(() => server.stop());
+  const load = new PackageLoad({ url: server.greeting, measured, keys: makeKeys() });
+  await load.start();
+  t.match(load.count().error, /lost|1008/);
+  await load.finish();
+});
+
+t.test('packages: rounds, tables and goals', async (t) => {
+  const cases = [few(asked('request/hs256')), few(asked('idle/forward-hs256'))];
+  const names = cases.map(nameOf);
+  const order: string[] = [];
+  const lines: string[] = [];
+  const turns = await takeTurns(
+    cases,
+    2,
+    nameOf,
+    async (one) => {
+      order.push(nameOf(one));
+      if (order.length === 4) throw new Error('it broke');
+      return { cost: order.length, rate: 1 };
+    },
+    (line) => void lines.push(line),
+  );
+  t.strictSame(order, [...names, ...names.toReversed()], 'up and down');
+  t.match(lines[3], /request\/hs256 2\/2 failed: it broke/);
+  t.strictSame(turns.get('request/hs256'), [{ cost: 1, rate: 1 }, undefined]);
+
+  const keys = makeKeys();
+  const measured = (one: Case): Promise<Sample> => measureCase(one, keys, 0.02);
+  const outcome = await takeTurns(cases, 1, nameOf, measured, () => {});
+  t.ok(middle(outcome.get('request/hs256'), 'cost') > 0);
+  t.match(packageTable(cases, outcome), /request and reply +\| package, HS256 +\| +[0-9.]+ \| +\d+ \|/);
+  t.match(packageJson(cases, outcome), { cases: [{ name: 'request/hs256' }, { rate: 0 }] });
+
+  const told = new Map([
+    ['request/hs256', [{ cost: 50, rate: 1 }, undefined, { cost: 40, rate: 1 }]],
+    [
+      'request/forward-hs256',
+      [
+        { cost: 100, rate: 1 },
+        { cost: 1, rate: 1 },
+        { cost: 140, rate: 1 },
+      ],
+    ],
+    ['idle/forward-hs256', [{ cost: 13, rate: 0 }]],
+  ]);
+  const judged = judgeGoals(GOALS, told);
+  t.strictSame(
+    judged.map(({ value, met }) => [value, met]),
+    [
+      [45, true],
+      [1.75, true],
+      [13, false],
+    ],
+  );
+  t.match(goalTable(judged), /idle node, KiB +\| +12 \| +13\.0 \| MISSED/);
+  t.strictSame(judgeGoals(GOALS, new Map()), [], 'what was not measured is neither met nor missed');
 });
 
 const outcomeOf = (name: string, costs: Readonly<Record<string, number | string>>): Outcome => ({

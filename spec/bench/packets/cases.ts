@@ -1,5 +1,6 @@
 // What packet sessions are measured beside, as tables: ways to carry a message, and what is carried. A case is one of each. The names are
 // those under which the figures are quoted. Knows no server and no socket.
+import type { Goal } from '../goals.js';
 
 /** A way to carry messages from a client to our server. */
 export interface Service {
@@ -99,16 +100,6 @@ export const CASES: readonly Case[] = [
   ...WORKLOADS.flatMap((workload) => SERVICES.map((service): Case => ({ service, workload }))),
   ...OPENINGS.map((service): Case => ({ service, workload: OPEN })),
 ];
-
-export interface Goal {
-  readonly title: string;
-  /** Names of cases. */
-  readonly what: string;
-  readonly beside: string;
-  /** ratio: of both. more: the microseconds by which the first costs more. */
-  readonly by: 'ratio' | 'more';
-  readonly limit: number;
-}
 
 const ratio = (title: string, what: string, beside: string, limit: number): Goal => ({
   title,

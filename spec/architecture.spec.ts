@@ -15,34 +15,45 @@ import { lineAt, readSource, type Source } from '../fixtures/rig/source.js';
 const BELOW_HTTP = ['fault', 'bytes', 'crypto'];
 const BELOW_DEFLATE = [...BELOW_HTTP, 'http', 'frame'];
 const BELOW_NET = [...BELOW_DEFLATE, 'deflate', 'websocket'];
-const BELOW_LINK = ['fault', 'bytes', 'crypto', 'packet', 'websocket'];
-const BELOW_DOOR = [...BELOW_NET, 'net', 'options', 'packet', 'link'];
+const BELOW_LINK = ['fault', 'bytes', 'crypto', 'packet', 'package', 'websocket'];
+const BELOW_DOOR = [...BELOW_NET, 'net', 'options', 'packet', 'package', 'link'];
+const BEHIND_PORTS = ['package', 'dispatch/ports'];
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   fault: [],
   bytes: ['fault'],
   crypto: ['fault'],
   packet: ['fault', 'bytes', 'crypto/suite', 'crypto/identity'],
+  package: ['fault', 'bytes', 'crypto/suite', 'crypto/package-keys'],
+  dispatch: ['fault', 'bytes', 'package'],
+  store: BEHIND_PORTS,
+  bus: BEHIND_PORTS,
   http: BELOW_HTTP,
   frame: BELOW_HTTP,
   deflate: BELOW_DEFLATE,
   websocket: [...BELOW_DEFLATE, 'deflate'],
-  options: [...BELOW_NET, 'packet'],
+  options: [...BELOW_NET, 'packet', 'package'],
   link: [...BELOW_LINK, 'options'],
-  browser: [...BELOW_LINK, 'link'],
+  browser: [...BELOW_LINK, 'link', 'node'],
   net: BELOW_NET,
-  server: BELOW_DOOR,
+  server: [...BELOW_DOOR, 'dispatch'],
   client: BELOW_DOOR,
-  index: [...BELOW_DOOR, 'server', 'client'],
+  node: [...BELOW_LINK, 'net', 'options', 'link', 'client'],
+  index: [...BELOW_DOOR, 'server', 'client', 'node', 'dispatch', 'store', 'bus'],
+  daemon: ['index', 'package', 'dispatch', 'store', 'bus', 'crypto/digest', 'crypto/package-keys'],
   conform: [...BELOW_DEFLATE, 'deflate', 'index'],
-  cli: ['index', 'conform/index'],
+  cli: ['index', 'conform/index', 'daemon/index'],
 };
 
 /** Rooms that parse what a peer sends: linear, so no regular expression. */
-const PARSER_ROOMS = ['bytes', 'http', 'frame', 'deflate', 'websocket', 'packet'];
+const PARSER_ROOMS = ['bytes', 'http', 'frame', 'deflate', 'websocket', 'packet', 'package'];
 
-/** The only packages that lib needs at run time, and the files that may import them. A package may be asked for by a file of it. */
+/** The only packages that lib needs at run time, and the files that may import them. What one file of a package may be asked for by stands first. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
-  zod: /^options[^/]*$/,
+  'zod/mini': /^package\/(?:core-scopes|schema)$/,
+  'zod/v4/core': /^(?:package\/(?:issues|json-schema|schema|scope)|node\/state|daemon\/document)$/,
+  zod: /^(?:options[^/]*|package\/json-schema-read|daemon\/(?:config|home|node-file))$/,
+  jsonwebtoken: /^package\/token-node$/,
+  'classic-level': /^store\/level$/,
   elliptic: /^crypto\/portable-p256$/,
   pako: /^crypto\/portable-deflate$/,
   'buffer-crc32': /^crypto\/portable-crc32$/,
@@ -51,8 +62,17 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
 };
 const packageOf = (from: string): string => /^(?:@[^/]+\/)?[^/]+/.exec(from)?.[0] ?? from;
 
+/** What a page can do without `lib/browser` reaching it yet: it needs nothing of Node either. */
+const PORTABLE = [
+  'link/packages.ts',
+  'link/session-keys.ts',
+  'node/node.ts',
+  'package/explain-package.ts',
+  'package/json-schema.ts',
+];
+
 const SOCKETS = ['net', 'server', 'client', 'conform'];
-const IMPURE = ['net', 'cli', 'conform'];
+const IMPURE = ['net', 'cli', 'conform', 'daemon'];
 /** The one file in which a page has its clock and its timers. */
 const IMPURE_FILES = ['browser/page.ts'];
 /** Modules of Node that only some rooms may import. */
@@ -63,6 +83,7 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
   'node:https': SOCKETS,
   'node:crypto': ['crypto'],
   'node:diagnostics_channel': ['link'],
+  'node:module': ['package'],
   'node:process': IMPURE,
   'node:timers': IMPURE,
   'node:timers/promises': IMPURE,
@@ -114,7 +135,7 @@ function judgeArchitecture(files: ReadonlyMap<string, string>): string[] {
 /** What a page loads needs nothing of Node, however deep: types excepted, since they are gone by then. */
 function judgePages(files: ReadonlyMap<string, string>): string[] {
   const sins: string[] = [];
-  const seen = new Set([...files.keys()].filter((path) => roomOf(path) === 'browser'));
+  const seen = new Set([...files.keys()].filter((path) => roomOf(path) === 'browser' || PORTABLE.includes(path)));
   for (const path of seen) {
     for (const { from, typeOnly, line } of readSource(files.get(path) ?? '').imports) {
       if (typeOnly) continue;
@@ -152,7 +173,7 @@ function judgeImports(
         complain(`${from} is only for ${homes.join(', ')}`);
       }
     } else {
-      const home = PACKAGES[packageOf(from)];
+      const home = PACKAGES[from] ?? PACKAGES[packageOf(from)];
       if (home === undefined) complain(`needs the package ${from} at run time`);
       else if (!home.test(path.replace(/\.ts$/, ''))) complain(`${from} is only for ${home.source}`);
     }
@@ -238,6 +259,13 @@ const HARMLESS: Readonly<Record<string, string>> = {
   'net/clock.ts': "import { connect } from 'node:net';\nexport const now = (): number => Date.now();\nvoid connect;\n",
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the text of a program
   'http/text.ts': 'export const text = (a: string): string => `any / ${a + `${a} /x/`} import("x")`;\n',
+  'package/token-node.ts':
+    "import jwt from 'jsonwebtoken';\nimport { createRequire } from 'node:module';\nvoid [jwt, createRequire];\n",
+  'package/issues.ts': "import { safeParse } from 'zod/v4/core';\nvoid safeParse;\n",
+  'dispatch/ports.ts': "import type {} from '../package/issues.js';\nexport interface Store {}\n",
+  'store/level.ts':
+    "import type { Store } from '../dispatch/ports.js';\nexport const s: Promise<Store> = import('classic-level');\n",
+  'daemon/index.ts': "export { s } from '../store/level.js';\nsetTimeout(() => {}, 1);\n",
   'conform/index.ts': "export { a } from '../fault.js';\n",
   'index.ts': "export { half } from './bytes/view.js';\nexport type { a } from './fault.js';\n",
   'cli/main.ts': "import { half } from '../index.js';\nimport { a } from '../conform/index.js';\nvoid [half, a];\n",
@@ -262,7 +290,11 @@ const SINS: readonly (readonly [path: string, text: string, expected: string])[]
     'http/net.ts:1: node:net is only for net, server, client, conform',
   ],
   ['http/sha.ts', "import * as c from 'node:crypto';", 'http/sha.ts:1: node:crypto is only for crypto'],
-  ['server/z.ts', "import * as z from 'zod';", 'server/z.ts:1: zod is only for ^options[^/]*$'],
+  [
+    'server/z.ts',
+    "import * as z from 'zod';",
+    'server/z.ts:1: zod is only for ^(?:options[^/]*|package\\/json-schema-read|daemon\\/(?:config|home|node-file))$',
+  ],
   [
     'packet/suite.ts',
     "import { s } from '../crypto/node.js';",
@@ -278,6 +310,33 @@ const SINS: readonly (readonly [path: string, text: string, expected: string])[]
     "import { channel } from 'node:diagnostics_channel';",
     'packet/trace.ts:1: node:diagnostics_channel is only for link',
   ],
+  [
+    'dispatch/up.ts',
+    "import { s } from '../store/level.js';",
+    'dispatch/up.ts:1: dispatch must not import store/level.ts',
+  ],
+
+  ['bus/door.ts', "import { half } from '../index.js';", 'bus/door.ts:1: bus must not import index.ts'],
+  ['cli/store.ts', "import { s } from '../store/level.js';", 'cli/store.ts:1: cli must not import store/level.ts'],
+  [
+    'package/jwt.ts',
+    "import jwt from 'jsonwebtoken';",
+    'package/jwt.ts:1: jsonwebtoken is only for ^package\\/token-node$',
+  ],
+  [
+    'package/zod.ts',
+    "import * as z from 'zod/mini';",
+    'package/zod.ts:1: zod/mini is only for ^package\\/(?:core-scopes|schema)$',
+  ],
+  ['server/level.ts', "await import('classic-level');", 'server/level.ts:1: classic-level is only for ^store\\/level$'],
+  [
+    'server/require.ts',
+    "import { createRequire } from 'node:module';",
+    'server/require.ts:1: node:module is only for package',
+  ],
+  ['node/node.ts', "import { n } from '../net/clock.js';", 'net/clock.ts:1: node:net in a page'],
+  ['dispatch/now.ts', 'export const n = Date.now();', 'dispatch/now.ts:1: Date.now'],
+  ['package/regex.ts', 'export const a = /^a+$/.test(b);', 'package/regex.ts:1: regular expression in a parser'],
   ['browser/page.ts', "import { s } from '../crypto/node.js';", 'crypto/node.ts:1: node:crypto in a page'],
   ['server/ws.ts', "import {\n  WebSocket,\n} from 'ws';", 'server/ws.ts:1: needs the package ws at run time'],
   ['frame/now.ts', 'export const n = Date.now();', 'frame/now.ts:1: Date.now'],

@@ -4,8 +4,12 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
-import { describeOptions, FAULTS, type OptionDescription } from '../lib/index.js';
+import { Dispatch } from '../lib/dispatch/dispatch.js';
+import { type CallCode, describeOptions, FAULTS, type OptionDescription, type PackageCode } from '../lib/index.js';
 import { Session } from '../lib/link/session.js';
+import { Document } from '../lib/node/document.js';
+import { Node } from '../lib/node/node.js';
+import { PACKAGE_CODES } from '../lib/package/codes.js';
 import { Server } from '../lib/server/server.js';
 import { Connection } from '../lib/websocket/connection.js';
 
@@ -95,10 +99,32 @@ t.test('every fault is brought about by a transcript or a spec', async (t) => {
   );
 });
 
+const OWN_CODES: Record<Exclude<CallCode, PackageCode>, true> = {
+  timeout: true,
+  aborted: true,
+  lost: true,
+  bad_answer: true,
+};
+
+t.test('every code of a package is in the README, and explained', async (t) => {
+  const rows = rowsOf(sectionOf(README, '### Package errors'));
+  t.strictSame(
+    rows.flatMap((cells) => (cells[0] ?? '').match(/\w+/g) ?? []),
+    [...Object.keys(PACKAGE_CODES), ...Object.keys(OWN_CODES)],
+  );
+  t.strictSame(
+    rows.filter((cells) => (cells[1] ?? '').length < 10).map(([code]) => code),
+    [],
+  );
+});
+
 const server = describeOptions('server');
 const client = describeOptions('client');
 const serverPackets = describeOptions('serverPackets');
 const clientPackets = describeOptions('clientPackets');
+/** What a dispatch brings with it, and nobody writes: it is named in the table of its members. */
+const OF_DISPATCH = ['nodes', 'replay', 'route', 'awaited', 'events'];
+const packages = describeOptions('packages').filter(({ name }) => !OF_DISPATCH.includes(name));
 const isIn = (list: readonly OptionDescription[], { name, text }: OptionDescription): boolean =>
   list.some((other) => other.name === name && other.text === text);
 
@@ -108,6 +134,9 @@ const TABLES: readonly (readonly [heading: string, options: readonly OptionDescr
   ['### Of a client', client.filter((option) => !isIn(server, option))],
   ['### Of deflate', describeOptions('deflate')],
   ['### Of packet sessions', [...serverPackets, ...clientPackets.filter((option) => !isIn(serverPackets, option))]],
+  ['### Of packages', packages],
+  ['### Of a dispatch', describeOptions('dispatch').filter((option) => !isIn(packages, option))],
+  ['### Of a node', describeOptions('node').filter((option) => !isIn(packages, option))],
 ];
 
 for (const [heading, options] of TABLES) {
@@ -133,7 +162,9 @@ for (const [heading, options] of TABLES) {
 /** The members of a class for its users: what its declaration marks as internal, and what no user can reach, is left out. */
 function membersOf(prototype: object, declaration: string): string[] {
   const code = readFileSync(new URL(`../lib/${declaration}`, import.meta.url), 'utf8');
-  const hidden = [...code.matchAll(/\/\*\* @internal\b[^*]*\*\/\s*(\w+)|\bprotected (?:override )?(\w+)/g)];
+  const hidden = [
+    ...code.matchAll(/\/\*\* @internal\b[^*]*\*\/\s*(?:get |set )?(\w+)|\bprotected (?:override )?(\w+)/g),
+  ];
   const inner = new Set(['constructor', ...hidden.map((found) => found[1] ?? found[2])]);
   return Object.getOwnPropertyNames(prototype).filter((name) => !inner.has(name));
 }
@@ -148,12 +179,15 @@ const CLASSES = [
   ['### Server', membersOf(Server.prototype, 'server/server.d.ts')],
   ['### Connection', membersOf(Connection.prototype, 'websocket/connection.d.ts')],
   ['### Session', membersOf(Session.prototype, 'link/session.d.ts')],
+  ['### Dispatch', membersOf(Dispatch.prototype, 'dispatch/dispatch.d.ts')],
+  ['### Node', membersOf(Node.prototype, 'node/node.d.ts')],
+  ['### Document', membersOf(Document.prototype, 'node/document.d.ts')],
 ] as const;
 
 for (const [heading, members] of CLASSES) {
   t.test(`the members under "${heading}" are those of the class`, async (t) => {
     const named = namedIn(rowsOf(sectionOf(README, heading)));
-    t.ok(members.length > 5, 'members are found');
+    t.ok(members.length > 2, 'members are found');
     t.strictSame(
       members.filter((name) => !named.has(name)),
       [],
@@ -171,6 +205,8 @@ t.test('every event is in the README', async (t) => {
     ['### Server', 'server/events.d.ts', 'ServerEvents'],
     ['### Connection', 'websocket/connection.d.ts', 'ConnectionEvents'],
     ['### Session', 'link/session-events.d.ts', 'SessionEvents'],
+    ['### Dispatch', 'dispatch/dispatch-types.d.ts', 'DispatchEvents'],
+    ['### Node', 'node/node-events.d.ts', 'NodeEvents'],
   ] as const) {
     const expected = events(declaration, name);
     const rows = rowsOf(sectionOf(README, heading)).filter((cells) => cells[0]?.startsWith('event '));

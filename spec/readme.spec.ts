@@ -4,7 +4,8 @@
 //   ```js file=client.mjs run        written and run; it must exit with 0
 //   ```js file=client.mjs run with=server.mjs
 //                                    the same, while the earlier block server.mjs runs: it has printed a line before, and is
-//                                    stopped with SIGTERM afterwards, at which it must end by itself
+//                                    stopped with SIGTERM afterwards, at which it must end by itself. Several, with commas, are
+//                                    started one after the other; `service.mjs:a` is service.mjs with the argument a
 //   ```sh run                        run by `sh -eu`, with `wsd` on its path; `with=` works too
 //   ```text output                   what the block before it prints, to the letter; `…` in a line stands for anything
 //   ```js fragment                   a piece that cannot stand alone: only its first comment tells what it needs
@@ -85,16 +86,21 @@ function run(command: string, words: readonly string[]): Promise<Ran> {
 }
 
 /** Starts a server's file and waits for its first line; a server that ends instead is an error with what it said. */
-async function startServer(file: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [file], { cwd: FOLDER, env: ENV, stdio: ['ignore', 'pipe', 'pipe'] });
+async function startServer(server: string): Promise<ChildProcess> {
+  const [file = '', ...words] = server.split(':');
+  const child = spawn(process.execPath, [runnable(file), ...words], {
+    cwd: FOLDER,
+    env: ENV,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stderr = '';
   child.stderr.on('data', (chunk) => {
     stderr += chunk;
   });
   await new Promise<void>((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error(`${file} printed nothing in time: ${stderr}`)), PATIENCE_MS);
+    const late = setTimeout(() => reject(new Error(`${server} printed nothing in time: ${stderr}`)), PATIENCE_MS);
     child.stdout.once('data', () => resolve());
-    child.once('close', (code) => reject(new Error(`${file} ended with ${code}: ${stderr}`)));
+    child.once('close', (code) => reject(new Error(`${server} ended with ${code}: ${stderr}`)));
     child.once('exit', () => clearTimeout(late));
     child.stdout.once('data', () => clearTimeout(late));
   });
@@ -204,9 +210,9 @@ t.test('what the README shows is true', async (t) => {
       continue;
     }
     await t.test(`line ${line}: ${file ?? language} runs as shown`, async (t) => {
-      const server = words.get('with');
-      const running = server === undefined ? undefined : await startServer(runnable(server));
+      const running: [server: string, child: ChildProcess][] = [];
       try {
+        for (const server of words.get('with')?.split(',') ?? []) running.push([server, await startServer(server)]);
         const ran = await (file === undefined ? run('sh', ['-euc', text]) : run(process.execPath, [runnable(file)]));
         t.equal(ran.code, 0, `exits with 0 ${ran.stderr}`);
         const next = blocks[index + 1];
@@ -214,7 +220,9 @@ t.test('what the README shows is true', async (t) => {
           t.equal(ran.stdout, next.text, `prints what line ${next.line} shows`);
         }
       } finally {
-        if (running !== undefined) t.equal(await stopServer(running), 0, `${server} ends by itself at SIGTERM`);
+        for (const [server, child] of running.reverse()) {
+          t.equal(await stopServer(child), 0, `${server} ends by itself at SIGTERM`);
+        }
       }
     });
   }

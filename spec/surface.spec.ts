@@ -14,6 +14,7 @@ const ROOT = new URL('../../', import.meta.url);
 const DOORS: Readonly<Record<string, string>> = {
   wsd: 'index',
   'wsd/browser': 'browser/index',
+  'wsd/browser/node': 'browser/node',
   'wsd/conform': 'conform/index',
 };
 const text = (path: string): string => readFileSync(new URL(path, ROOT), 'utf8');

@@ -17,7 +17,7 @@ COLORS    := $(shell test -t 2 || echo --colors=off)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help start test check build conformance autobahn bench fuzz soak cuts coverage clean FORCE
+.PHONY: help start test check build conformance autobahn bench fuzz soak cuts kills coverage clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ soak: build ## hours of load in minutes: memory, handles and timers must not gro
 
 cuts: build ## an hour or more: a conversation of sessions on real sockets, its connection cut after every single octet
 	@WSD_LONG=1 node build/spec/link/cuts.spec.js
+
+kills: build ## the daemon killed a hundred times under load: every save that was acknowledged must be there
+	@WSD_LONG=1 node build/spec/daemon/kill.spec.js
 
 coverage: build ## the coverage of the last `make test` again
 	@node build/spec/suite.js --coverage

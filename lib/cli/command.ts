@@ -13,6 +13,8 @@ export interface Io {
   readonly stdout: Out;
   readonly stderr: Out;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** How this program is called, for lines to try. */
+  readonly program?: string;
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP, with the name of the signal as its reason. */
   readonly signal: AbortSignal;
   /** While somebody listens, SIGHUP ends nothing: it is told to him, every time. Returns what ends the listening. */

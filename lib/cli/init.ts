@@ -4,6 +4,7 @@ import { firstNodes, openHome } from '../daemon/index.js';
 import { type Command, EXIT, type Io, UsageError } from './command.js';
 import { CONFIG_FLAG, DATA_FLAG, readConfigOf, readDirectory, urlFor } from './data-flags.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
+import { writeHints } from './hints.js';
 import { tryNodes } from './node-words.js';
 import { quoted } from './shell.js';
 import { styleFor } from './style.js';
@@ -58,7 +59,7 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   const config_ = flags.text('config');
   const serve = `wsd serve${data}${config_ === undefined ? '' : ` --config ${quoted(config_)}`}`;
   const lines = [serve, ...(first === undefined ? [] : tryNodes(first, url, data))];
-  lines.forEach((line, i) => void io.stderr.write(`${i === 0 ? 'try:' : '    '} ${line}\n`));
+  writeHints(io, lines);
   return EXIT.ok;
 };
 

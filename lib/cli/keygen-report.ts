@@ -51,8 +51,8 @@ export const hintsFor = (
   const [key, certificate] = [quoted(written.key), quoted(written.certificate)];
   if (ca === true) {
     return [
-      `try: wsd keygen chat.example.com --ca ${certificate} --ca-key ${key}`,
-      `     wsd connect --packets --anchor ${certificate} URL`,
+      `wsd keygen chat.example.com --ca ${certificate} --ca-key ${key}`,
+      `wsd connect --packets --anchor ${certificate} URL`,
     ];
   }
   const lines: string[] = [];
@@ -68,7 +68,7 @@ export const hintsFor = (
   if (issuer === undefined && publicKey !== undefined) {
     lines.push('a page needs both: pins: [{ sha256: PIN, publicKey: PUBLIC_KEY }]');
   }
-  return lines.map((line, at) => `${at === 0 ? 'try: ' : '     '}${escapeControl(line)}`);
+  return lines.map((line) => escapeControl(line));
 };
 
 export const jsonCertificate = (

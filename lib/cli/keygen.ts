@@ -3,6 +3,7 @@
 import { type CertificateIssuer, type CertificateOptions, type MadeCertificate, makeCertificate } from '../index.js';
 import { type Command, CommandError, EXIT, type Io, UsageError } from './command.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
+import { writeHints } from './hints.js';
 import { hintsFor, jsonCertificate, reportCertificate, type Written } from './keygen-report.js';
 import { readFileOrSay } from './read-file.js';
 import { styleFor } from './style.js';
@@ -131,8 +132,7 @@ const tell = (
   if (written === undefined) io.stdout.write(made.keyPem + made.certificatePem);
   const out = written === undefined ? io.stderr : io.stdout;
   out.write(`${reportCertificate(made, options, written, styleFor(out, io.env)).join('\n')}\n`);
-  const hints = hintsFor(made, options, written);
-  if (hints.length > 0) io.stderr.write(`${hints.join('\n')}\n`);
+  writeHints(io, hintsFor(made, options, written));
 };
 
 export const keygen: Command = {

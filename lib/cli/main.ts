@@ -8,6 +8,7 @@ import { conform } from './conform.js';
 import { connect } from './connect.js';
 import { decode } from './decode.js';
 import { createHelp, findCommand, writeOverview } from './help.js';
+import { programOf } from './hints.js';
 import { init } from './init.js';
 import { keygen } from './keygen.js';
 import { scopes } from './scopes.js';
@@ -108,11 +109,12 @@ export const run = async (process: NodeJS.Process): Promise<void> => {
     });
   }
   const { stdin, stdout, stderr, env } = process;
+  const program = programOf(process.argv[1], env['PATH'], process.cwd());
   const onHangup = (listener: () => void): (() => void) => {
     hangups.add(listener);
     return () => void hangups.delete(listener);
   };
-  const io = { stdin, stdout, stderr, env, signal: controller.signal, onHangup };
+  const io = { stdin, stdout, stderr, env, program, signal: controller.signal, onHangup };
   const code = await main(process.argv.slice(2), io);
   await Promise.all([stdout, stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))));
   process.exit(code);

@@ -15,6 +15,7 @@ import type { ListenOptions } from '../index.js';
 import { EXIT, type Io } from './command.js';
 import { readConfigOf, readDirectory } from './data-flags.js';
 import type { Flags } from './flags.js';
+import { writeHints } from './hints.js';
 import { callWords, tryNodes } from './node-words.js';
 import { DEFAULT_DRAIN } from './serve-echo.js';
 import { clearStale, listenFailure, readPlace } from './serve-listen.js';
@@ -22,7 +23,6 @@ import { createLog, LEVELS, type Log, logRefused } from './serve-log.js';
 import { readOptions } from './serve-options.js';
 import { quoted } from './shell.js';
 import { aborted } from './signals.js';
-import { styleFor } from './style.js';
 import { count } from './terminal.js';
 import { version } from './version.js';
 
@@ -170,7 +170,6 @@ const announce = async (home: Home, { url }: Daemon, { config }: Settings, flags
   }
   io.stdout.write(`${url}\n`);
   if (flags.has('quiet')) return;
-  const style = styleFor(io.stderr, io.env);
   const say = (text: string): boolean => io.stderr.write(`${text}\n`);
   if (made) say(`made the keys of a new dispatch in ${directory} (only you can read them)`);
   const data = flags.has('data') ? ` --data ${quoted(directory)}` : '';
@@ -182,5 +181,5 @@ const announce = async (home: Home, { url }: Daemon, { config }: Settings, flags
     if (pin !== undefined)
       lines.push('sealed from end to end:', `  ${callWords(first.service, reached)} --packets --pin ${pin}`);
   }
-  lines.forEach((line, i) => void say(style.dim(`${i === 0 ? 'try:' : '    '} ${line}`)));
+  writeHints(io, lines);
 };

@@ -11,12 +11,12 @@ import {
 } from '../index.js';
 import { CommandError, EXIT, type Io, UsageError } from './command.js';
 import type { Flags } from './flags.js';
+import { writeHints } from './hints.js';
 import { clearStale, listenFailure, readPlace } from './serve-listen.js';
 import { createLog, LEVELS, type Log, logClosed, logOpened, logRefused, Tally } from './serve-log.js';
 import { readOptions } from './serve-options.js';
 import { connectWords, readServerPackets, serveSessions } from './serve-packets.js';
 import { aborted } from './signals.js';
-import { styleFor } from './style.js';
 import { count } from './terminal.js';
 import { version } from './version.js';
 
@@ -45,7 +45,6 @@ const urlOf = ({ url, port }: Listening, flags: Flags): string => {
 const announce = (url: string, packets: ServerPacketOptions | undefined, flags: Flags, io: Io): void => {
   io.stdout.write(flags.has('json') ? `${JSON.stringify({ url, pid, version })}\n` : `${url}\n`);
   if (flags.has('json') || flags.has('quiet')) return;
-  const style = styleFor(io.stderr, io.env);
   const insecure = flags.has('tls-cert') ? ' --insecure' : '';
   const lines = [`wsd connect ${url}${insecure}`];
   if (packets !== undefined) lines.push(`${connectWords(url, packets)}${insecure}`);
@@ -55,9 +54,7 @@ const announce = (url: string, packets: ServerPacketOptions | undefined, flags: 
       `  ws = new WebSocket('${url}'); ws.onmessage = (e) => console.log(e.data); ws.onopen = () => ws.send('hello')`,
     );
   }
-  lines.forEach((line, i) => {
-    io.stderr.write(`${style.dim(`${i === 0 ? 'try:' : '    '} ${line}`)}\n`);
-  });
+  writeHints(io, lines);
 };
 
 const create = (options: ServerOptions, log: Log): Server => {

@@ -5,6 +5,7 @@ import { addNode, type Handed, openHome, removeNode, rotateKey } from '../daemon
 import { type Command, EXIT, type Io, UsageError } from './command.js';
 import { CONFIG_FLAG, DATA_FLAG, readConfigOf, readDirectory, urlFor } from './data-flags.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
+import { writeHints } from './hints.js';
 import { callWords } from './node-words.js';
 import { styleFor } from './style.js';
 
@@ -155,7 +156,7 @@ const tellHanded = (handed: Handed, flags: Flags, io: Io): void => {
   row('node', `${node}, ${role}`);
   row('key', `${kid}, ${alg}`);
   row('dispatch', url);
-  io.stderr.write(`try: ${callWords(handed, url)}\n`);
+  writeHints(io, [callWords(handed, url)]);
 };
 
 export const token: Command = {

@@ -3,6 +3,7 @@ import { type Command, UsageError } from '../../lib/cli/command.js';
 import { linesOf, parseTyped } from '../../lib/cli/connect-input.js';
 import { completeUrl, readClose, withoutQuery } from '../../lib/cli/connect-options.js';
 import { type Flag, longFlags, parseFlags, writeFlags } from '../../lib/cli/flags.js';
+import { programOf, writeHints } from '../../lib/cli/hints.js';
 import { main } from '../../lib/cli/main.js';
 import { nearest } from '../../lib/cli/nearest.js';
 import { readHex } from '../../lib/cli/read-hex.js';
@@ -315,4 +316,22 @@ t.test('a mistake of our own is told with its trace and exit code 1', async (t) 
     });
   t.equal(await broken([], io), 1);
   t.match(io.stderr.text, /^wsd: disk on fire\n.* {4}at /s);
+});
+
+t.test('lines to try name the program as it was called', (t) => {
+  const rows: readonly (readonly [script: string | undefined, path: string, folder: string, name: string])[] = [
+    [undefined, '/usr/bin', '/home/a', 'wsd'],
+    ['/usr/local/bin/wsd', '/usr/bin:/usr/local/bin', '/home/a', 'wsd'],
+    ['/home/a/app/node_modules/.bin/wsd', '/usr/bin', '/home/a/app', 'npx wsd'],
+    ['/home/a/wsd/bin/wsd', '/usr/bin', '/home/a/wsd', 'bin/wsd'],
+    ['/home/a/wsd/bin/wsd', '/usr/bin', '/home/a/wsd/bin', './wsd'],
+    ['/home/a/wsd/bin/wsd', '/usr/bin', '/home/b', '/home/a/wsd/bin/wsd'],
+    ['/home/a/my wsd/bin/wsd', '/usr/bin', '/home/b', "'/home/a/my wsd/bin/wsd'"],
+  ];
+  for (const [script, path, folder, name] of rows) t.equal(programOf(script, path, folder), name);
+  t.equal(programOf('/home/a/wsd/bin/wsd', undefined, '/home/a/wsd'), 'bin/wsd');
+  const io = { ...fakeIo(), program: 'bin/wsd' };
+  writeHints(io, ['wsd call 1000', '  wsd scopes', 'and wsd elsewhere', 'wsdish']);
+  t.equal(io.stderr.text, 'try: bin/wsd call 1000\n       bin/wsd scopes\n     and wsd elsewhere\n     wsdish\n');
+  t.end();
 });

@@ -1,19 +1,13 @@
 // A peer's certificate, the wall clock → acceptable, with a key to verify its CERT_VERIFY by, or the reason why not: every rule of PROTOCOL.md
 // section 6.6, for Node. One leaf, no path building, no revocation: intermediates are configured as anchors. Octets of a peer never throw;
 // a configuration that could not judge anything does. Reasons hold none of the peer's words.
-import { type KeyObject, X509Certificate } from 'node:crypto';
-import {
-  type CertificateSource,
-  fingerprintOf,
-  infoOf,
-  loadCertificates,
-  maySign,
-  type ReadCertificate,
-} from './certificate.js';
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import { type CertificateSource, loadCertificates, maySign, type ReadCertificate } from './certificate.js';
 import { isDnsName, readAddress } from './general-name.js';
 import type { PeerJudge, Verified } from './identity.js';
-import { maySignCertificates, schemeOf, verifyWith } from './signature.js';
-import { type CertificateParts, readCertificate } from './x509.js';
+import { KnownCertificates } from './known.js';
+import { maySignCertificates, verifyWith } from './signature.js';
+import type { CertificateParts } from './x509.js';
 import { PURPOSE, USAGE } from './x509-extensions.js';
 
 export interface JudgeSettings {
@@ -34,6 +28,7 @@ class CertificateJudge implements PeerJudge {
   readonly #pins: ReadonlySet<string>;
   readonly #anchors: readonly ReadCertificate[];
   readonly #name: string | undefined;
+  readonly #known = new KnownCertificates();
 
   constructor({ peer, pins = [], anchors = [], name }: JudgeSettings) {
     this.#peer = peer;
@@ -58,34 +53,30 @@ class CertificateJudge implements PeerJudge {
   }
 
   #judge(der: Uint8Array, now: number): Verified | string {
-    const parts = readCertificate(der);
-    if (typeof parts === 'string') return `the certificate cannot be read: ${parts}`;
-    const x509 = new X509Certificate(der);
-    // Rule 1: the constructor takes PEM and trailing octets as well; what is judged must be what was signed for.
-    if (x509.raw.compare(der) !== 0) return 'the certificate cannot be read: it is not one certificate in DER';
+    // Rule 1
+    const known = this.#known.read(der);
+    if (typeof known === 'string') return `the certificate cannot be read: ${known}`;
+    const { parts, x509, key, scheme, info } = known;
     // RFC 5280 section 4.2
     if (parts.unknownCritical.length > 0) return 'the certificate has a critical extension that is not understood';
     // Rule 2
-    const key = x509.publicKey;
-    const scheme = schemeOf(key);
     if (scheme === undefined) return 'the key of the certificate is not P-256, Ed25519 or RSA of at least 2048 bits';
-    if (parts.ca || x509.ca) return 'the certificate is that of a CA';
+    if (known.ca) return 'the certificate is that of a CA';
     if (!maySign(parts)) return 'the key of the certificate may not sign';
     // Rule 3
     const time = judgeTime(parts, now);
     if (time !== undefined) return `the certificate ${time}`;
     // Rule 4
-    const pinned = this.#pins.has(fingerprintOf(der));
+    const pinned = this.#pins.has(info.fingerprint);
     const distrust = pinned ? undefined : this.#judgeIssuer(x509, parts, now);
     if (distrust !== undefined) return distrust;
     // Rule 5
     if (!isFor(parts, this.#peer)) return `the certificate is not for a ${this.#peer}`;
     // Rule 6
     if (!pinned && this.#name !== undefined && !isNamed(x509, this.#name)) return 'the certificate is for another name';
-    const certificate = infoOf(x509, parts);
     return {
-      fingerprint: certificate.fingerprint,
-      certificate,
+      fingerprint: info.fingerprint,
+      certificate: info,
       verify: (named, message, signature) => verifyWith(key, scheme, named, message, signature),
     };
   }

@@ -104,6 +104,32 @@ t.test('a good certificate is accepted, from an anchor and by its pin, and says 
   }
 });
 
+t.test('what is known of a certificate is not read again, and is judged again', async (t) => {
+  const der = signed();
+  const one = judge();
+  const first = good(t, one.judge(der, NOW), 'once');
+  const again = good(t, one.judge(Uint8Array.from(der), NOW), 'again, in other memory');
+  t.equal(first?.certificate, again?.certificate, 'read once');
+  t.ok(
+    Object.isFrozen(first?.certificate) && Object.isFrozen(first?.certificate.names),
+    'nobody changes it for others',
+  );
+  t.equal(one.judge(der, NOW + 2 * DAY), 'the certificate has expired');
+  t.equal(one.judge(der, NOW - 2 * DAY), 'the certificate is not yet valid');
+  t.equal(judge({ name: 'other.example.com' }).judge(der, NOW), 'the certificate is for another name');
+  t.match(one.judge(changed(der, der.length - 1), NOW), /^the (certificate|signature)/, 'one bit makes it another one');
+  t.equal(typeof one.judge(der.subarray(1), NOW), 'string', 'what cannot be read');
+  t.equal(typeof one.judge(der.subarray(1), NOW), 'string', 'is not read better the second time');
+  // Strangers drive out what is known, and nothing else.
+  const strangers = Array.from({ length: 300 }, (_, at) => certify({ keys: KEYS.p256, subject: `stranger ${at}` }));
+  for (const stranger of strangers) {
+    t.equal(one.judge(stranger, NOW), 'the certificate is signed by nobody who is trusted');
+  }
+  const later = good(t, one.judge(der, NOW), 'after strangers');
+  t.not(later?.certificate, first?.certificate, 'read anew');
+  t.same(later?.certificate, first?.certificate);
+});
+
 const UNKNOWN = { id: '1.3.6.1.4.1.99999.1', value: octetString(Uint8Array.of(1)) };
 const changed = (der: Uint8Array, at: number): Uint8Array => {
   const copy = Uint8Array.from(der);

@@ -27,8 +27,8 @@ export const measureCase = async (measured: Case, credentials: Credentials, dura
   try {
     const options: PacketLoadOptions = { url: server.greeting, measured, credentials };
     load = await Child.start([process.execPath, script('./load-main.js'), JSON.stringify(options)], LOAD_CPU, {});
-    // Openings are few a second: it takes that long until their code is compiled.
-    const warm = Math.min(measured.workload.mode === 'open' ? 2 : 1, duration);
+    // Openings are few a second: for the first ten seconds most of their time goes into compiling their code.
+    const warm = measured.workload.mode === 'open' ? Math.min(12, duration * 8) : Math.min(1, duration);
     return await measureMessages(server, load, { warm, duration });
   } finally {
     await Promise.all([load?.stop(), server.stop()]);

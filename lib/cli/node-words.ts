@@ -8,6 +8,12 @@ const USER = '--user 1 --channel 1';
 export const callWords = ({ file, credential }: Handed, url: string): string =>
   `wsd call ${quoted(url)} PING --credential ${quoted(file)}${credential.role === 'front' ? ` ${USER}` : ''}`;
 
+/** What to type in a data directory that has been used before. */
+export const tryAgain = (service: string | undefined, url: string, data: string): string[] => [
+  ...(service === undefined ? [] : [`wsd call ${quoted(url)} PING --credential ${quoted(service)}`]),
+  `wsd token --node NAME --role service${data}`,
+];
+
 export const tryNodes = (
   first: { readonly service: Handed; readonly front: Handed },
   url: string,

@@ -6,6 +6,7 @@ import {
   type Daemon,
   type DaemonLog,
   firstNodes,
+  firstService,
   type Home,
   openHome,
   pinOf,
@@ -16,7 +17,7 @@ import { EXIT, type Io } from './command.js';
 import { readConfigOf, readDirectory } from './data-flags.js';
 import type { Flags } from './flags.js';
 import { writeHints } from './hints.js';
-import { callWords, tryNodes } from './node-words.js';
+import { callWords, tryAgain, tryNodes } from './node-words.js';
 import { DEFAULT_DRAIN } from './serve-echo.js';
 import { clearStale, listenFailure, readPlace } from './serve-listen.js';
 import { createLog, LEVELS, type Log, logRefused } from './serve-log.js';
@@ -173,7 +174,8 @@ const announce = async (home: Home, { url }: Daemon, { config }: Settings, flags
   const say = (text: string): boolean => io.stderr.write(`${text}\n`);
   if (made) say(`made the keys of a new dispatch in ${directory} (only you can read them)`);
   const data = flags.has('data') ? ` --data ${quoted(directory)}` : '';
-  const lines = first === undefined ? [`wsd token --node NAME --role service${data}`] : tryNodes(first, reached, data);
+  const lines =
+    first === undefined ? tryAgain(await firstService(home), reached, data) : tryNodes(first, reached, data);
   if (first !== undefined) {
     say(`  a first service: ${first.service.file}`);
     say(`  a first front:   ${first.front.file}`);

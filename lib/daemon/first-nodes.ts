@@ -1,6 +1,7 @@
 // The first service and the first front: made with a new data directory, so that there is something to connect with.
+import { access } from 'node:fs/promises';
 import { addNode, type Handed } from './credentials.js';
-import type { Home } from './home.js';
+import { fileOfCredential, type Home } from './home.js';
 
 export const FIRST_NODES = { service: 'service-1', front: 'front-1' } as const;
 
@@ -13,4 +14,13 @@ export const firstNodes = async (
   const service = await addNode(home, { ...where, node: FIRST_NODES.service, role: 'service' });
   const front = await addNode(home, { ...where, node: FIRST_NODES.front, role: 'front' });
   return { service, front };
+};
+
+/** The file of the first service's credential, while it lies where it was made: who shuts a node out removes it. */
+export const firstService = async ({ directory }: Home): Promise<string | undefined> => {
+  const file = fileOfCredential(directory, FIRST_NODES.service);
+  return access(file).then(
+    () => file,
+    () => undefined,
+  );
 };

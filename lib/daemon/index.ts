@@ -5,7 +5,7 @@ export { type Config, type ListenConfig, LOG_LEVELS, type LogLevel, type Session
 export { addNode, type Grants, type Handed, type NewCredential, removeNode, rotateKey } from './credentials.js';
 export { type Daemon, type DaemonSettings, startDaemon } from './daemon.js';
 export { DaemonError } from './daemon-error.js';
-export { FIRST_NODES, firstNodes } from './first-nodes.js';
+export { FIRST_NODES, firstNodes, firstService } from './first-nodes.js';
 export { type Home, openHome, placeIn } from './home.js';
 export { readLastRun } from './last-run.js';
 export { pinOf } from './server-options.js';

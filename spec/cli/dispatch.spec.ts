@@ -449,6 +449,7 @@ t.test('wss and a Unix socket, from the configuration', async (t) => {
   if (Buffer.byteLength(socket) <= 100) {
     const code = main(['serve', '--data', data, '--unix', socket], ended);
     await ended.stdout.until('\n');
+    t.match(ended.stderr.text, /^try: wsd call .* PING --credential .*service-1\.json/m, 'what to type, every time');
     t.match(await run(['call', ended.stdout.text.trim(), 'PING', '-c', credential('service-1')]), { code: 0 });
     ended.raise('SIGINT');
     t.equal(await code, 0);

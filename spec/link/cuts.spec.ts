@@ -10,6 +10,7 @@ import { type Cut, type Direction, Line } from './line.js';
 
 const LONG = process.env['WSD_LONG'] === '1';
 const random = seedFromEnv('cuts of connections');
+if (LONG) t.setTimeout(12 * 3_600_000);
 const HOW: readonly Cut['how'][] = ['both', 'reset', 'client'];
 const AT_ONCE = 8;
 
@@ -148,12 +149,14 @@ const converse = async (scene: Scene, cuts: readonly Cut[]): Promise<string | un
 const converseAll = async (test: Test, cuts: readonly (readonly Cut[])[]): Promise<void> => {
   const queue = cuts.map((list, i) => ({ list, i }));
   const wrong: string[] = [];
+  let done = 0;
   const { server, line, sessions } = await open(test);
   const work = async (): Promise<void> => {
     const own = { server, line: await Line.to(test, server.listening.values().next().value?.port ?? 0), sessions };
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const bad = await converse(own, next.list);
       if (bad !== undefined) wrong.push(`${JSON.stringify(next.list)}: ${bad}`);
+      if (++done % 1_000 === 0) test.comment(`${done} of ${cuts.length} conversations, ${wrong.length} went wrong`);
       own.line.cuts.length = 0;
       own.line.cut();
     }

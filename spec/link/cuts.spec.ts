@@ -156,7 +156,7 @@ const converseAll = async (test: Test, cuts: readonly (readonly Cut[])[]): Promi
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const bad = await converse(own, next.list);
       if (bad !== undefined) wrong.push(`${JSON.stringify(next.list)}: ${bad}`);
-      if (++done % 1_000 === 0) test.comment(`${done} of ${cuts.length} conversations, ${wrong.length} went wrong`);
+      if (++done % 1_000 === 0) process.stderr.write(`${done} of ${cuts.length}, ${wrong.length} went wrong\n`);
       own.line.cuts.length = 0;
       own.line.cut();
     }

@@ -1,18 +1,14 @@
 // Long echoes, checked message by message, and what they leave behind. Not a spec: main.ts runs them long, short.spec.ts short.
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collectGarbage } from '../../fixtures/rig/garbage.js';
 import type { Random } from '../../fixtures/rig/random.js';
 import { connect } from '../../lib/client/connect.js';
 import { createServer } from '../../lib/server/server.js';
 import type { Connection } from '../../lib/websocket/connection.js';
 import { type EndOptions, pairOf } from '../websocket/pair.js';
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
 /** Bytes of heap and buffers after a collection. */
 export const memory = (): number => {
-  for (let i = 0; i < 3; i++) collect();
+  collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 };

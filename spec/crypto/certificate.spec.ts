@@ -130,6 +130,19 @@ t.test('what is known of a certificate is not read again, and is judged again', 
   t.same(later?.certificate, first?.certificate);
 });
 
+t.test('an RSA signature is as long as the modulus, with a zero in front too', async (t) => {
+  const own = loadOwn({ certificate: signed({ keys: KEYS.rsa2048 }), key: KEYS.rsa2048.privateKey });
+  const verified = good(t, judge().judge(own.certificate, NOW), 'RSA');
+  const message = Buffer.from('a message');
+  // One of 256 begins with a zero: PSS is salted.
+  let signature = own.sign(message);
+  for (let i = 0; i < 10_000 && signature[0] !== 0; i++) signature = own.sign(message);
+  t.equal(signature[0], 0);
+  t.ok(verified?.verify(SCHEME.rsaPssSha256, message, signature));
+  t.notOk(verified?.verify(SCHEME.rsaPssSha256, message, signature.subarray(1)), 'without it');
+  t.notOk(verified?.verify(SCHEME.rsaPssSha256, message, Uint8Array.of(0, ...signature)), 'one more');
+});
+
 const UNKNOWN = { id: '1.3.6.1.4.1.99999.1', value: octetString(Uint8Array.of(1)) };
 const changed = (der: Uint8Array, at: number): Uint8Array => {
   const copy = Uint8Array.from(der);

@@ -12,6 +12,7 @@ export interface PlatformSocket {
   onopen: unknown;
   onmessage: unknown;
   onclose: unknown;
+  onerror: unknown;
   send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
 }

@@ -93,6 +93,7 @@ export const silence = (socket: PlatformSocket): void => {
   socket.onopen = null;
   socket.onmessage = null;
   socket.onclose = null;
+  socket.onerror = null;
 };
 
 /** Packets of this subprotocol. Rejects with a WsdError. */
@@ -128,7 +129,9 @@ export const openSocket = (
     };
     signal.addEventListener('abort', abort);
     socket.binaryType = 'arraybuffer';
-    socket.onclose = () => refuse(new WsdError('WSD_DIAL_CONNECT'));
+    // By the standard both come, the error first. That of Node 22 is silent after it.
+    socket.onerror = () => refuse(new WsdError('WSD_DIAL_CONNECT'));
+    socket.onclose = socket.onerror;
     // The next event is a task of its own: by then whoever waits for the way has put it to use.
     socket.onopen = () => {
       if (socket.protocol !== protocol)

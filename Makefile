@@ -13,11 +13,12 @@ DATA      ?=
 ECHO      ?=
 SPEC      ?=
 CASES     ?=
+NODES     ?= 20.19.0 22 24 26
 COLORS    := $(shell test -t 2 || echo --colors=off)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help start test check build conformance autobahn bench fuzz soak cuts kills coverage clean FORCE
+.PHONY: help start test check build conformance autobahn bench fuzz soak cuts kills nodes coverage clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +55,11 @@ cuts: build ## an hour or more: a conversation of sessions on real sockets, its 
 
 kills: build ## the daemon killed a hundred times under load: every save that was acknowledged must be there
 	@WSD_LONG=1 node build/spec/daemon/kill.spec.js
+
+nodes: check $(TAP_BUILT) ## all specs on other versions of Node, which npm gets (NODES='22 24': these; SPEC=spec/http: only those specs)
+	@set -e; for version in $(NODES); do \
+	  npm exec --yes --package=node@$$version -- sh -c 'echo "Node $$(node --version)" && node build/spec/suite.js $(SPEC)'; \
+	done
 
 coverage: build ## the coverage of the last `make test` again
 	@node build/spec/suite.js --coverage

@@ -62,9 +62,15 @@ export type { NodeEvents } from './node/node-events.js';
 export { Revoked, type RevokedWhy } from './node/revoked.js';
 export type { DocumentSchema, JsonDocument } from './node/state.js';
 export type { NodeEnd, NodeState } from './node/uplink.js';
-export type { NodeConnectionOptions, NodeOptions } from './option-node.js';
-export type { PackageOptions, SessionIdentity } from './option-packages.js';
-export type { ClientPacketOptions, PacketLayerOptions, Reconnect, ServerPacketOptions } from './option-packets.js';
+export type { NodeConnectionOptions, NodeOptions } from './options/node-types.js';
+export { describeOptions } from './options/options.js';
+export type { PackageOptions, SessionIdentity } from './options/packages-types.js';
+export type {
+  ClientPacketOptions,
+  PacketLayerOptions,
+  Reconnect,
+  ServerPacketOptions,
+} from './options/packets-types.js';
 export type {
   Admit,
   Authorize,
@@ -77,8 +83,7 @@ export type {
   Rate,
   Refusal,
   ServerOptions,
-} from './option-types.js';
-export { describeOptions } from './options.js';
+} from './options/types.js';
 export type { PackageCode, PackageIssue } from './package/codes.js';
 export {
   ERROR,

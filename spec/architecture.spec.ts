@@ -8,8 +8,7 @@ import t from 'tap';
 import { lineAt, readSource, type Source } from '../fixtures/rig/source.js';
 
 /**
- * Which rooms a room may import from. A room is a folder of lib, or a file of lib itself ('fault', 'index'); all that is
- * called option… is the room 'options'.
+ * Which rooms a room may import from. A room is a folder of lib, or a file of lib itself ('fault', 'index').
  * Within a room everything may be imported, without cycles. No arrow leads back up.
  */
 const BELOW_HTTP = ['fault', 'bytes', 'crypto'];
@@ -51,7 +50,7 @@ const PARSER_ROOMS = ['bytes', 'http', 'frame', 'deflate', 'websocket', 'packet'
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   'zod/mini': /^package\/(?:core-scopes|schema)$/,
   'zod/v4/core': /^(?:package\/(?:issues|json-schema|schema|scope)|node\/state|daemon\/document)$/,
-  zod: /^(?:options[^/]*|package\/json-schema-read|daemon\/(?:config|home|node-file))$/,
+  zod: /^(?:options\/(?:explain|node|options|packages|packets)|package\/json-schema-read|daemon\/(?:config|home|node-file))$/,
   jsonwebtoken: /^package\/token-node$/,
   'classic-level': /^store\/level$/,
   elliptic: /^crypto\/portable-p256$/,
@@ -193,7 +192,7 @@ function judgeWords(path: string, source: Source): string[] {
 
 function roomOf(path: string): string {
   const slash = path.indexOf('/');
-  return slash < 0 ? path.replace(/\.ts$/, '').replace(/^options?-.*/, 'options') : path.slice(0, slash);
+  return slash < 0 ? path.replace(/\.ts$/, '') : path.slice(0, slash);
 }
 
 function mayImport(room: string, target: string): boolean {
@@ -255,7 +254,7 @@ const HARMLESS: Readonly<Record<string, string>> = {
   'crypto/portable.ts': "import { c } from '@noble/ciphers/chacha.js';\nvoid c;\n",
   'packet/keys.ts': "import type { Suite } from '../crypto/suite.js';\nexport type Keys = Suite;\n",
   'bytes/view.ts': "import type { a } from '../fault.js';\nexport const half = (n: number): number => n / 2 / 1;\n",
-  'options.ts': "import * as z from 'zod';\nexport const o: unknown = z.string();\n",
+  'options/options.ts': "import * as z from 'zod';\nexport const o: unknown = z.string();\n",
   'net/clock.ts': "import { connect } from 'node:net';\nexport const now = (): number => Date.now();\nvoid connect;\n",
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the text of a program
   'http/text.ts': 'export const text = (a: string): string => `any / ${a + `${a} /x/`} import("x")`;\n',
@@ -293,7 +292,7 @@ const SINS: readonly (readonly [path: string, text: string, expected: string])[]
   [
     'server/z.ts',
     "import * as z from 'zod';",
-    'server/z.ts:1: zod is only for ^(?:options[^/]*|package\\/json-schema-read|daemon\\/(?:config|home|node-file))$',
+    'server/z.ts:1: zod is only for ^(?:options\\/(?:explain|node|options|packages|packets)|package\\/json-schema-read|daemon\\/(?:config|home|node-file))$',
   ],
   [
     'packet/suite.ts',

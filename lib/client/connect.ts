@@ -1,8 +1,8 @@
 // The client for embedders: one function, one promise. What it goes through until there is a connection is in open.ts.
 import type { Session } from '../link/session.js';
-import type { ClientPacketOptions } from '../option-packets.js';
-import type { ClientOptions } from '../option-types.js';
-import { resolveClient } from '../options.js';
+import { resolveClient } from '../options/options.js';
+import type { ClientPacketOptions } from '../options/packets-types.js';
+import type { ClientOptions } from '../options/types.js';
 import type { Connection } from '../websocket/connection.js';
 import { open } from './open.js';
 import { openSession } from './session.js';

@@ -8,7 +8,7 @@ import { type DeflateAgreement, judgeAnswer as judgeExtensions, writeOffer } fro
 import { type Fault, WsdError } from '../fault.js';
 import type { ResponseHead } from '../http/head.js';
 import { Driver } from '../net/driver.js';
-import type { ClientRest, Resolved } from '../option-types.js';
+import type { ClientRest, Resolved } from '../options/types.js';
 import { Connection } from '../websocket/connection.js';
 import { Link } from '../websocket/link.js';
 import { judgeAnswer, writeRequest } from '../websocket/opening-client.js';

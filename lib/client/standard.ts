@@ -2,8 +2,8 @@
 // the standard leaves to the platform (TLS, headers, limits) may be given as a third argument. Events come in their own turn, never from
 // inside a call of the script.
 import { WsdError } from '../fault.js';
-import type { ClientOptions } from '../option-types.js';
-import { resolveClient } from '../options.js';
+import { resolveClient } from '../options/options.js';
+import type { ClientOptions } from '../options/types.js';
 import type { Outcome } from '../websocket/ending.js';
 import type { Message } from '../websocket/inbox.js';
 import { EventAttributes, type EventHandler } from './event-attributes.js';

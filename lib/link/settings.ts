@@ -8,7 +8,7 @@ import { nodeSuite } from '../crypto/node.js';
 import { createPinJudge, type Pin } from '../crypto/pins.js';
 import { portableSuite } from '../crypto/portable.js';
 import type { Suite } from '../crypto/suite.js';
-import type { ClientPackets, PacketLayerOptions, ServerPackets } from '../option-packets.js';
+import type { ClientPackets, PacketLayerOptions, ServerPackets } from '../options/packets-types.js';
 import { SESSION_LIMITS, type SessionSettings, type Trace } from '../packet/settings.js';
 import { PACKET_PROTOCOL, prologueOf, refuseTrustless } from './protocol.js';
 

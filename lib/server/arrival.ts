@@ -8,7 +8,7 @@ import { type Response, writeResponse } from '../http/response.js';
 import { now } from '../net/clock.js';
 import { type Receiver, readInto } from '../net/reader.js';
 import { arm, disarm, type Timed } from '../net/wheel.js';
-import type { Admit, OpeningRequest, Refusal } from '../option-types.js';
+import type { Admit, OpeningRequest, Refusal } from '../options/types.js';
 import { judgeRequest, type PlainRequestHead, type UpgradeRequest, writeAccept } from '../websocket/opening-server.js';
 import type { Seat } from './admission.js';
 import { type PlainRequest, refusalOf, writeHint } from './answers.js';

@@ -5,7 +5,7 @@ import { Dispatch } from '../dispatch/dispatch.js';
 import type { DispatchOptions } from '../dispatch/dispatch-types.js';
 import { now, wall } from '../net/clock.js';
 import { Pacer } from '../net/pacer.js';
-import { checkDispatch } from '../options.js';
+import { checkDispatch } from '../options/options.js';
 
 /** `createServer({ packages: createDispatch(options).packages })`. A TypeError names every option that is wrong. */
 export const createDispatch = (options: DispatchOptions): Dispatch => {

@@ -3,7 +3,7 @@
 import { PACKAGE_PROTOCOL, type PackageLink, SECURE_PACKAGE_PROTOCOL } from '../link/packages.js';
 import { PACKET_PROTOCOL } from '../link/protocol.js';
 import type { Session } from '../link/session.js';
-import type { ServerRest } from '../option-types.js';
+import type { ServerRest } from '../options/types.js';
 import type { Connection } from '../websocket/connection.js';
 import type { ConnectionSettings } from '../websocket/settings.js';
 import type { Closable } from './drain.js';

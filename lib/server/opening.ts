@@ -4,7 +4,7 @@
 import { agreeOffer, type DeflateAgreement } from '../deflate/parameters.js';
 import { type Fault, fault } from '../fault.js';
 import { HeadParser } from '../http/head.js';
-import type { OpeningRequest, Refusal, Resolved, ServerRest } from '../option-types.js';
+import type { OpeningRequest, Refusal, Resolved, ServerRest } from '../options/types.js';
 import type { HandshakeInfo } from '../websocket/connection.js';
 import { judgeRequest, type PlainRequestHead, type UpgradeRequest } from '../websocket/opening-server.js';
 import { clientAddress, parseTrusted, type Trusted } from './address.js';

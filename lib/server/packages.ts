@@ -7,7 +7,7 @@ import { SESSION_KID } from '../link/session-keys.js';
 import { Bag } from '../net/bag.js';
 import { now, wall } from '../net/clock.js';
 import { Pacer } from '../net/pacer.js';
-import type { ServerPackages } from '../option-packages.js';
+import type { ServerPackages } from '../options/packages-types.js';
 import { MAX_PACKAGE } from '../package/limits.js';
 import { Nodes } from '../package/nodes.js';
 import type { KeyRecord, KeySource, Signer } from '../package/package.js';

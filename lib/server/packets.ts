@@ -8,7 +8,7 @@ import { serverSettings } from '../link/settings.js';
 import { Bag } from '../net/bag.js';
 import { now, wall } from '../net/clock.js';
 import { Pacer } from '../net/pacer.js';
-import type { ServerPackets } from '../option-packets.js';
+import type { ServerPackets } from '../options/packets-types.js';
 import { codeText } from '../packet/codes.js';
 import type { SessionCounters } from '../packet/counters.js';
 import { Registry } from '../packet/registry.js';

@@ -4,7 +4,7 @@ import { nodeSuite } from '../crypto/node.js';
 import { textOf } from '../fault.js';
 import type { Session } from '../link/session.js';
 import { SESSION_KID, type SessionKeys, sessionKeys } from '../link/session-keys.js';
-import type { ServerPackages } from '../option-packages.js';
+import type { ServerPackages } from '../options/packages-types.js';
 import type { Grant, KeyRecord, KeySource, Signer } from '../package/package.js';
 
 export class SessionRing implements KeySource {

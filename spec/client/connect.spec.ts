@@ -12,7 +12,7 @@ import { cuttings } from '../../fixtures/rig/chunker.js';
 import { seedFromEnv } from '../../fixtures/rig/random.js';
 import { encode, type Wire } from '../../fixtures/rig/wire.js';
 import { connect } from '../../lib/client/connect.js';
-import type { ClientOptions } from '../../lib/option-types.js';
+import type { ClientOptions } from '../../lib/options/types.js';
 import type { Connection } from '../../lib/websocket/connection.js';
 import { accept, closeProperly, fieldOf, LOCALHOST, type RawServer, serve, trickle, WRONG } from './raw-server.js';
 

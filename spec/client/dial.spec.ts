@@ -10,7 +10,7 @@ import { seedFromEnv } from '../../fixtures/rig/random.js';
 import type { Wire } from '../../fixtures/rig/wire.js';
 import { connect } from '../../lib/client/connect.js';
 import { FAULTS, type FaultCode, WsdError } from '../../lib/fault.js';
-import type { ClientOptions } from '../../lib/option-types.js';
+import type { ClientOptions } from '../../lib/options/types.js';
 import { accept, acceptOf, closeProperly, LOCALHOST, type RawOptions, serve, trickle, WRONG } from './raw-server.js';
 
 const rng = seedFromEnv('dial');

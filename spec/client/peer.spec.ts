@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { seedFromEnv } from '../../fixtures/rig/random.js';
 import { connect } from '../../lib/client/connect.js';
 import { WebSocket } from '../../lib/client/standard.js';
-import type { DeflateOptions } from '../../lib/option-types.js';
+import type { DeflateOptions } from '../../lib/options/types.js';
 import type { Connection } from '../../lib/websocket/connection.js';
 import type { Message } from '../../lib/websocket/inbox.js';
 

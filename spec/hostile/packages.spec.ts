@@ -16,7 +16,7 @@ import { carryPackages, PACKAGE_PROTOCOL, SECURE_PACKAGE_PROTOCOL } from '../../
 import { sessionKeys } from '../../lib/link/session-keys.js';
 import { now, wall } from '../../lib/net/clock.js';
 import { Pacer } from '../../lib/net/pacer.js';
-import { resolveClient } from '../../lib/options.js';
+import { resolveClient } from '../../lib/options/options.js';
 import { PING } from '../../lib/package/core-scopes.js';
 import { scopesFromDeclarations } from '../../lib/package/json-schema.js';
 import { KeyRing, oneKey } from '../../lib/package/key-ring.js';

@@ -6,7 +6,7 @@ import { Duplex } from 'node:stream';
 import { connect as dialTls } from 'node:tls';
 import t, { type Test } from 'tap';
 import { connect, encode, upgrade, upgradeRequest, type Wire } from '../../fixtures/rig/wire.js';
-import type { ServerOptions } from '../../lib/option-types.js';
+import type { ServerOptions } from '../../lib/options/types.js';
 import { createServer, type Server } from '../../lib/server/server.js';
 import type { Connection } from '../../lib/websocket/connection.js';
 import type { Outcome } from '../../lib/websocket/ending.js';

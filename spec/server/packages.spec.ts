@@ -17,7 +17,7 @@ import { carryPackages, PACKAGE_PROTOCOL, type PackageLink, SECURE_PACKAGE_PROTO
 import { sessionKeys } from '../../lib/link/session-keys.js';
 import { now, wall } from '../../lib/net/clock.js';
 import { Pacer } from '../../lib/net/pacer.js';
-import { resolveClient } from '../../lib/options.js';
+import { resolveClient } from '../../lib/options/options.js';
 import { PING } from '../../lib/package/core-scopes.js';
 import { KeyRing } from '../../lib/package/key-ring.js';
 import type { Grant, KeySource, Signer } from '../../lib/package/package.js';

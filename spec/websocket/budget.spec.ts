@@ -1,7 +1,7 @@
 // One bound for all queues of a server: readers that stop, each far below its own cap.
 import t, { type Test } from 'tap';
 import { upgrade, type Wire } from '../../fixtures/rig/wire.js';
-import type { ServerOptions } from '../../lib/option-types.js';
+import type { ServerOptions } from '../../lib/options/types.js';
 import { createServer, type Server } from '../../lib/server/server.js';
 import { Budget } from '../../lib/websocket/budget.js';
 import type { Connection } from '../../lib/websocket/connection.js';

@@ -2,7 +2,7 @@
 // was sent. Knows nothing of processes and of how time is measured: it counts, whoever asks.
 import { connect } from '../../../lib/client/connect.js';
 import type { Session } from '../../../lib/link/session.js';
-import type { ClientPacketOptions } from '../../../lib/option-packets.js';
+import type { ClientPacketOptions } from '../../../lib/options/packets-types.js';
 import type { Connection } from '../../../lib/websocket/connection.js';
 import type { Case } from './cases.js';
 import type { Credentials } from './credentials.js';

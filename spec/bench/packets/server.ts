@@ -2,7 +2,7 @@
 // SERVICE and CREDENTIALS come from the environment, in JSON. Answers `usage` and `tally`.
 
 import type { Session } from '../../../lib/link/session.js';
-import type { ServerPacketOptions } from '../../../lib/option-packets.js';
+import type { ServerPacketOptions } from '../../../lib/options/packets-types.js';
 import { createServer } from '../../../lib/server/server.js';
 import type { Connection } from '../../../lib/websocket/connection.js';
 import type { Message } from '../../../lib/websocket/inbox.js';

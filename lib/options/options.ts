@@ -2,20 +2,13 @@
 // The command line takes its flags and help from here (`describeOptions`); no layer below has a default of its own.
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import * as z from 'zod';
-import { DEFLATE_DEFAULTS } from './deflate/settings.js';
-import type {
-  Authorize,
-  ChooseSubprotocol,
-  ClientRest,
-  OptionDescription,
-  Resolved,
-  ServerRest,
-} from './option-types.js';
-import { explain } from './options-explain.js';
-import { nodeOptions } from './options-node.js';
-import { dispatchOptions, serverPackages } from './options-packages.js';
-import { clientPackets, serverPackets } from './options-packets.js';
-import type { ConnectionSettings } from './websocket/settings.js';
+import { DEFLATE_DEFAULTS } from '../deflate/settings.js';
+import type { ConnectionSettings } from '../websocket/settings.js';
+import { explain } from './explain.js';
+import { nodeOptions } from './node.js';
+import { dispatchOptions, serverPackages } from './packages.js';
+import { clientPackets, serverPackets } from './packets.js';
+import type { Authorize, ChooseSubprotocol, ClientRest, OptionDescription, Resolved, ServerRest } from './types.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

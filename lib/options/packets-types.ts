@@ -1,7 +1,7 @@
-// The options of packet sessions as types; their checks, defaults and texts are in options-packets.ts.
-import type { CertificateSource } from './crypto/certificate.js';
-import type { Pin } from './crypto/pins.js';
-import type { Reconnect } from './packet/reconnect.js';
+// The options of packet sessions as types; their checks, defaults and texts are in packets.ts.
+import type { CertificateSource } from '../crypto/certificate.js';
+import type { Pin } from '../crypto/pins.js';
+import type { Reconnect } from '../packet/reconnect.js';
 
 export type { Reconnect };
 

@@ -1,10 +1,10 @@
-// The options of a node as types; their checks, defaults and texts are in options-node.ts.
-import type { Rate } from './bytes/rate.js';
-import type { ClientPacketOptions } from './option-packets.js';
-import type { ClientOptions } from './option-types.js';
-import type { Credential } from './package/credential.js';
-import type { AnyScope } from './package/scope.js';
-import type { Reconnect } from './packet/reconnect.js';
+// The options of a node as types; their checks, defaults and texts are in node.ts.
+import type { Rate } from '../bytes/rate.js';
+import type { Credential } from '../package/credential.js';
+import type { AnyScope } from '../package/scope.js';
+import type { Reconnect } from '../packet/reconnect.js';
+import type { ClientPacketOptions } from './packets-types.js';
+import type { ClientOptions } from './types.js';
 
 /** Of the connections under a node: what the node does not say itself. */
 export type NodeConnectionOptions = Omit<

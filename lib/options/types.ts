@@ -1,12 +1,12 @@
 // The options as types: what a user writes, and what they become when every default is filled in. The values are in options.ts.
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
-import type { DeflateAgreement } from './deflate/parameters.js';
-import type { DeflateSettings } from './deflate/settings.js';
-import type { HeadLimits } from './http/head.js';
-import type { PackageOptions, ServerPackages } from './option-packages.js';
-import type { ClientPacketOptions, ClientPackets, ServerPacketOptions, ServerPackets } from './option-packets.js';
-import type { HandshakeInfo } from './websocket/connection.js';
-import type { ConnectionSettings, Policy } from './websocket/settings.js';
+import type { DeflateAgreement } from '../deflate/parameters.js';
+import type { DeflateSettings } from '../deflate/settings.js';
+import type { HeadLimits } from '../http/head.js';
+import type { HandshakeInfo } from '../websocket/connection.js';
+import type { ConnectionSettings, Policy } from '../websocket/settings.js';
+import type { PackageOptions, ServerPackages } from './packages-types.js';
+import type { ClientPacketOptions, ClientPackets, ServerPacketOptions, ServerPackets } from './packets-types.js';
 
 export interface Rate {
   readonly perSecond: number;

@@ -1,7 +1,7 @@
 // The options of packet sessions, for both sides: types, defaults, limits, texts. The numbers are those of lib/packet/PROTOCOL.md section 10.
 import * as z from 'zod';
-import { RECONNECT } from './packet/reconnect.js';
-import { SESSION_LIMITS } from './packet/settings.js';
+import { RECONNECT } from '../packet/reconnect.js';
+import { SESSION_LIMITS } from '../packet/settings.js';
 
 const octets = z.union([z.string(), z.instanceof(Uint8Array)], 'must be PEM text or DER bytes');
 const count = (least: number, most: number, text: string): z.ZodNumber => z.int().min(least).max(most).describe(text);

@@ -1,9 +1,9 @@
 // The options of a node: types, defaults, limits, texts. What goes to the connection under it is checked where connections are.
 import * as z from 'zod';
-import type { NodeOptions, ResolvedNode } from './option-node.js';
-import { explain } from './options-explain.js';
-import { clientPackets, reconnect } from './options-packets.js';
-import { LEASE } from './package/limits.js';
+import { LEASE } from '../package/limits.js';
+import { explain } from './explain.js';
+import type { NodeOptions, ResolvedNode } from './node-types.js';
+import { clientPackets, reconnect } from './packets.js';
 
 const count = (text: string): z.ZodNumber =>
   z

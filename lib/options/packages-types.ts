@@ -1,12 +1,12 @@
-// The options of packages as types; their checks, defaults and texts are in options-packages.ts. The last group is for whoever stands between
+// The options of packages as types; their checks, defaults and texts are in packages.ts. The last group is for whoever stands between
 // the nodes: a dispatch gives them all at once, an embedder with a router of his own needs none of them.
-import type { CertificateInfo } from './crypto/identity.js';
-import type { NodeEvents, Nodes } from './package/nodes.js';
-import type { Grant, KeySource, Signer } from './package/package.js';
-import type { PeerSettings } from './package/peer-settings.js';
-import type { ReplayCache } from './package/replay.js';
-import type { Router } from './package/router.js';
-import type { HandshakeInfo } from './websocket/handshake-info.js';
+import type { CertificateInfo } from '../crypto/identity.js';
+import type { NodeEvents, Nodes } from '../package/nodes.js';
+import type { Grant, KeySource, Signer } from '../package/package.js';
+import type { PeerSettings } from '../package/peer-settings.js';
+import type { ReplayCache } from '../package/replay.js';
+import type { Router } from '../package/router.js';
+import type { HandshakeInfo } from '../websocket/handshake-info.js';
 
 /** What is known of a packet session when it is asked whose it is. */
 export interface SessionIdentity {

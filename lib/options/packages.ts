@@ -1,7 +1,7 @@
 // The options of packages: types, defaults, limits, texts. What is an object of the package layer is known by what it can do.
 import * as z from 'zod';
-import { LEASE, MAX_WAITING, MINIMUM_HOLD, REVOKE_DEADLINE } from './package/limits.js';
-import type { NodeEvents } from './package/nodes.js';
+import { LEASE, MAX_WAITING, MINIMUM_HOLD, REVOKE_DEADLINE } from '../package/limits.js';
+import type { NodeEvents } from '../package/nodes.js';
 
 const count = (text: string): z.ZodNumber =>
   z

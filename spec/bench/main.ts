@@ -122,7 +122,7 @@ const writeReadme = (table: string, timing: Timing): void => {
     '',
     table,
     '',
-    `Less is better; the last row is KiB of memory. ${circumstances(timing)} Every reply is compared with what was sent.`,
+    `Less is better; of idle connections the memory is told. ${circumstances(timing)} Every reply is compared with what was sent.`,
     'Command: `make bench ARGS=--readme`.',
   ].join('\n');
   const readme = replacePart(readFileSync(README, 'utf8'), part);

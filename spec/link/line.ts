@@ -149,8 +149,9 @@ export class Line {
           if (cut.how !== 'client') end(server, cut.how);
         });
       });
-      // A connection whose client is gone stays with the server where that is what the cut says.
+      // A connection whose client is gone stays with the server where that is what the cut says. What is held tells neither side.
       from.on('close', () => {
+        if (this.#held) return;
         const kept = (over && cut?.how === 'client') || this.#abandoned.has(client);
         if (!kept || from === server) to.destroy();
       });

@@ -1,6 +1,8 @@
 // One piece of memory that a step writes its output into again and again. What was written is handed out as a view, valid until the
 // next step of the same kind anywhere in the process: its taker copies or decodes it at once. Knows no protocol.
 
+import { markRestless } from '../bytes/loans.js';
+
 /** Up to here a room is kept for the next message; a larger one belongs to the message it was made for. */
 const KEPT = 1 << 20;
 const LEAST = 1 << 16;
@@ -12,7 +14,10 @@ export class Scratch {
   take(size: number): Buffer {
     if (size <= this.#room.length) return this.#room;
     const room = Buffer.allocUnsafeSlow(Math.max(size, Math.min(this.#room.length * 2, KEPT), LEAST));
-    if (room.length <= KEPT) this.#room = room;
+    if (room.length <= KEPT) {
+      this.#room = room;
+      markRestless(room.buffer);
+    }
     return room;
   }
 

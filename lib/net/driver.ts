@@ -1,8 +1,9 @@
 // The only pump between a socket and a link: feeds it, writes what it owes in one write a chunk, waits while the kernel takes nothing,
 // arms the wheel. Knows sockets and nothing of frames. Server and client differ only in how they came by the socket.
 import { Socket } from 'node:net';
+import { recycle } from '../bytes/loans.js';
 import type { Link } from '../websocket/link.js';
-import { type Outbox, recycle } from '../websocket/outbox.js';
+import type { Outbox } from '../websocket/outbox.js';
 import type { Wire } from '../websocket/wire.js';
 import { exact, now } from './clock.js';
 import { type Receiver, readInto } from './reader.js';
@@ -179,6 +180,7 @@ export class Driver implements Wire, Timed, Receiver {
     }
     outbox.settle(!given);
     if (given) {
+      if (pieces !== undefined && this.#lends) recycle(pieces);
       if (outbox.told) link.written();
       return;
     }

@@ -4,6 +4,7 @@
 // does the same. A chunk is the receiver's until its call returns. Everything undocumented about reading is in this file.
 // The listeners are the same functions for all sockets and are put on once: a socket that changes hands only changes its receiver.
 import { Socket } from 'node:net';
+import { markRestless } from '../bytes/loans.js';
 import { SHARED_SIZE, simd } from '../frame/simd.js';
 import { now } from './clock.js';
 
@@ -22,6 +23,8 @@ type Read = Socket & { [RECEIVER]?: Receiver };
 
 /** The one read buffer, in the memory where unmasking is fastest. */
 const shared = simd === undefined ? Buffer.allocUnsafeSlow(SHARED_SIZE) : Buffer.from(simd.memory, 0, SHARED_SIZE);
+
+markRestless(shared.buffer);
 
 interface Parts {
   readonly buffer: symbol;

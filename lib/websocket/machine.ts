@@ -2,7 +2,7 @@
 // Owns no socket, no clock, no timer and no randomness, and never throws for what a peer sent.
 // Four kinds of methods: read (state, deadline), feed (receive, tick), command (send, ping, close, fail), drain (outbox).
 // RFC 6455 sections 5, 6, 7; RFC 7692 section 6. The opening handshake is in opening-*.ts; the first byte after it comes here.
-import { giveMemory } from '../bytes/spares.js';
+import { endLoan, lend } from '../bytes/loans.js';
 import { isUtf8 } from '../bytes/utf8.js';
 import { closeCodeOf, type Fault, type FaultCode, fault, phraseOf } from '../fault.js';
 import { type CloseBody, parseClose, writeClose } from '../frame/close.js';
@@ -269,8 +269,9 @@ export class Machine {
     this.liveness.message(now);
     // Its own memory goes to the consumer, unless it is only lent to it or becomes a string.
     const given = !compressed && !this.settings.lend && !(text && this.settings.text === 'string');
+    const loan = given ? undefined : lend(taken);
     this.#sink.message(bytes, 0, bytes.length, text ? KIND.text : KIND.binary, given);
-    if (!given) giveMemory(taken);
+    if (loan !== undefined) endLoan(loan);
     if (!compressed) return;
     incoming.inflated += bytes.length;
     if (incoming.inflated > MUCH) this.#sink.tired?.();

@@ -3,7 +3,8 @@
 // other time frames wait in a list. While the socket takes nothing (`blocked`), the newest pong replaces older ones (RFC 6455
 // section 5.5.3 allows it), so that a ping flood cannot make us hold memory, and whole messages can still be dropped or replaced as the
 // policy says; where nothing may be dropped, small frames are put together, so that a million of them are not a million objects.
-import { giveMemory, takeMemory } from '../bytes/spares.js';
+import { own } from '../bytes/loans.js';
+import { takeMemory } from '../bytes/spares.js';
 import { mask } from '../frame/mask.js';
 import type { Budget } from './budget.js';
 import {
@@ -21,14 +22,6 @@ import type { Wire } from './wire.js';
 
 /** Where the last `reserve` made room: one object for all, read at once and never kept. */
 export const room: { memory: Buffer; at: number } = { memory: gathered.memory(), at: 0 };
-
-/** Rests of large frames, in memory that nobody else refers to. */
-const tails = new WeakSet<Uint8Array>();
-
-/** The socket has got rid of these: memory that was only for them can be used again. */
-export const recycle = (pieces: readonly Uint8Array[]): void => {
-  for (const piece of pieces) if (tails.delete(piece)) giveMemory(piece);
-};
 
 export class Outbox {
   /** Set by the driver while the socket has not taken what it was given. */
@@ -115,7 +108,7 @@ export class Outbox {
     if (!this.#idle) this.push(rest, false);
     else {
       this.#tail = rest;
-      tails.add(rest);
+      own(rest);
       if (this.budget !== undefined) this.budget.used += rest.length;
     }
   }

@@ -1,6 +1,7 @@
 // Messages → frames in the outbox: one size, one place in memory, one fill (RFC 6455 sections 5.2-5.5, 6.1; RFC 7692 section 6).
 // Judges nothing about the state of the connection; its machine does. A client's frames are masked with fresh randomness
 // (section 5.3), a server's are not.
+import { hold } from '../bytes/loans.js';
 import { headerSize, writeHeader } from '../frame/header.js';
 import { mask } from '../frame/mask.js';
 import { OPCODE } from '../frame/opcode.js';
@@ -153,7 +154,7 @@ export class Sender {
     const length = payload.length;
     const key = this.#entropy?.();
     const size = headerSize(length, key !== undefined);
-    if (transfer && key === undefined && queueKey === undefined && length >= REFERENCE_FROM) {
+    if (transfer && key === undefined && queueKey === undefined && length >= REFERENCE_FROM && hold(payload)) {
       // Header and payload are two pieces; neither may be dropped without the other, so neither can be.
       this.#outbox.reserve(size, false);
       writeHeader(room.memory, room.at, first, length);

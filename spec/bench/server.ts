@@ -14,11 +14,15 @@ const server = createServer({
   hosts: 'any',
 });
 
+// What was lent is passed on, and left alone.
+const PASS_BINARY = { binary: true, transfer: true } as const;
+const PASS_TEXT = { binary: false, transfer: true } as const;
+
 /** One for all: a listener is called with its connection as `this`. */
 function onMessage(this: Connection, data: Message, binary: boolean): void {
   const first = typeof data === 'string' ? data.charCodeAt(0) : data[0];
   if (first === 0x42) server.broadcast(data, { binary });
-  else if (first !== 0x53) this.send(data, { binary });
+  else if (first !== 0x53) this.send(data, binary ? PASS_BINARY : PASS_TEXT);
 }
 
 server.on('connection', (connection) => void connection.on('message', onMessage));

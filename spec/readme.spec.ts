@@ -31,7 +31,7 @@ interface Block {
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDER = fileURLToPath(new URL('../readme/', import.meta.url));
 const CODE = ['js', 'mjs', 'ts'];
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 40_000;
 
 function parseBlocks(markdown: string): Block[] {
   const blocks: Block[] = [];

@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream';
 import type { Io, Out } from '../../lib/cli/command.js';
 
 /** Every wait of these specs ends here at the latest. */
-export const PATIENCE = 10_000;
+export const PATIENCE = 30_000;
 
 export class FakeOut extends EventEmitter implements Out {
   readonly isTTY: boolean;

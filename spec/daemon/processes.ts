@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 
 /** Every wait of these specs ends here at the latest. */
-export const PATIENCE = 20_000;
+export const PATIENCE = 40_000;
 
 const MAIN = new URL('../../lib/cli/main.js', import.meta.url).href;
 const ACTOR = fileURLToPath(new URL('./actor.js', import.meta.url));

@@ -17,7 +17,7 @@ import {
   type ServerOptions,
 } from '../../lib/index.js';
 
-const WAIT_MS = 4_000;
+const WAIT_MS = 15_000;
 /** The most of a peer's bytes that are searched for a stack trace. */
 const KEPT = 256 * 1024;
 
@@ -99,7 +99,7 @@ export class Stage {
 
   /** A labelled counter stands where it should. */
   async counted(name: string, times = 1): Promise<void> {
-    await until(() => this.server.counters()[name] === times, 1_000);
+    await until(() => this.server.counters()[name] === times);
     this.t.equal(this.server.counters()[name], times, `the counter ${name} stands at ${times}`);
   }
 
@@ -142,7 +142,7 @@ export class Stage {
       const { open, halfOpen, authorizing, addresses } = server.counts();
       return open === 1 && halfOpen === 0 && authorizing === 0 && addresses <= 1 && server.connections.size === 1;
       // What arrived before is handled to its end, by slow handlers too.
-    }, 4 * WAIT_MS);
+    }, 2 * WAIT_MS);
     t.ok(alone, `only the neighbour is left in the books: ${JSON.stringify(server.counts())}`);
     t.same(
       this.outcomes.map((all) => all.length),

@@ -66,7 +66,7 @@ export const join = async (
   packets: ClientPacketOptions = ANYBODY,
   options: ClientOptions = {},
 ): Promise<Session> => {
-  const session = await connect(url, { timeout: 4_000, ...options, packets });
+  const session = await connect(url, { timeout: 10_000, ...options, packets });
   t.teardown(() => session.close());
   return session;
 };

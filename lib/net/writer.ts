@@ -5,8 +5,10 @@
 import { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 
-/** What Node calls a write that is under way. It is used up only when the kernel does not take all at once. */
+/** What Node calls a write that is under way. It is used up only when the kernel does not take all at the first try. */
 interface Request {
+  /** `UNUSED` until it is used up: a second use would end the process. */
+  getAsyncId(): number;
   oncomplete: (this: Request, status: number) => void;
   /** The memory is the kernel's until it is done. */
   kept: unknown;
@@ -20,6 +22,8 @@ interface Handle {
   /** Bytes that the kernel has not taken. */
   readonly writeQueueSize: number;
 }
+
+const UNUSED = -1;
 
 type Holder = { readonly _handle?: Partial<Handle> | null };
 
@@ -59,8 +63,12 @@ const learn = (handle: Handle): void => {
     const Made = request?.constructor as (new () => Request) | undefined;
     barred = Made?.name !== 'WriteWrap';
     if (Made !== undefined && !barred) {
-      NewRequest = Made;
-      spare = newRequest(Made);
+      const first = newRequest(Made);
+      barred = typeof first.getAsyncId !== 'function' || first.getAsyncId() !== UNUSED;
+      if (!barred) {
+        NewRequest = Made;
+        spare = first;
+      }
     }
     return this.writeBuffer(request as Request, bytes);
   };
@@ -102,13 +110,15 @@ export const giveAll = (socket: Socket, direct: boolean, pieces: readonly Uint8A
 };
 
 const judge = (socket: Socket, handle: Handle, given: unknown, status: number): boolean => {
-  if (status === 0 && handle.writeQueueSize === 0) return true;
   const request = spare as Request;
+  if (status === 0 && request.getAsyncId() === UNUSED) return true;
   spare = newRequest(NewRequest as new () => Request);
   if (status !== 0) {
     socket.destroy(errorOf(status));
     return true;
   }
+  // Taken at the second try, which comes right behind the first: a reader that keeps up has made room in between.
+  if (handle.writeQueueSize === 0) return true;
   request.kept = given;
   request.socket = socket;
   underway = request;

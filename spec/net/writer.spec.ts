@@ -1,4 +1,5 @@
 // How bytes go to a socket, past its stream and by it: all of them, in order, each time told when the kernel has them, and every end is one.
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
@@ -92,6 +93,69 @@ t.test('what is no plain socket, or has something waiting, is written by its str
   t.equal(isDirect(ours), await requests(t));
   ours.destroy();
   t.notOk(isDirect(ours), 'gone');
+});
+
+/** What the kernel takes at the second try uses a request up all the same; a second use of it would end the process, uncatchably. */
+t.test('a reader that makes room between two tries', async (t) => {
+  const [ours, theirs] = await pairOf(t);
+  const [other, ear] = await pairOf(t);
+  theirs.pause();
+  ear.pause();
+  give(ours, isDirect(ours), Buffer.from('the first'));
+  const direct = isDirect(ours);
+  // As it looks from here when the second try, right behind the first, found room.
+  if (direct) Object.defineProperty((ours as unknown as { _handle: object })._handle, 'writeQueueSize', { value: 0 });
+  const large = piece(0, 16 * 1024 * 1024);
+  t.equal(give(ours, direct, large), direct);
+  // A second use ends the process here.
+  t.notOk(give(other, isDirect(other), large));
+  for (const peer of [theirs, ear]) {
+    let size = 0;
+    peer
+      .on('data', (chunk) => {
+        size += chunk.length;
+      })
+      .resume();
+    t.ok(await until(() => size >= large.length), `${size}`);
+  }
+});
+
+t.test('a reader in another process that keeps up with large messages', async (t) => {
+  const at = JSON.stringify(new URL('../../lib/net/writer.js', import.meta.url).href);
+  const writer = `
+    import { createServer } from 'node:net';
+    import { give, isDirect, whenGiven } from ${at};
+    createServer((socket) => {
+      socket.on('error', () => {});
+      const direct = isDirect(socket);
+      const bytes = Buffer.alloc(1_000_000);
+      const end = performance.now() + 2_500;
+      const next = () => {
+        if (performance.now() > end || socket.destroyed) process.exit(0);
+        let left = 50;
+        while (left-- > 0) if (!give(socket, direct, bytes)) return whenGiven(socket, direct, next);
+        setImmediate(next);
+      };
+      next();
+    }).listen(0, '127.0.0.1', function () { console.log(this.address().port); });`;
+  const reader = (port: number): string => `
+    import { connect } from 'node:net';
+    connect({ port: ${port}, host: '127.0.0.1', onread: { buffer: Buffer.alloc(1 << 20), callback: () => true } })
+      .on('error', () => {}).on('close', () => process.exit(0));`;
+  const run = (code: string): ReturnType<typeof spawn> => {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'pipe'] });
+    t.teardown(() => child.kill('SIGKILL'));
+    return child;
+  };
+  const one = run(writer);
+  let err = '';
+  one.stderr?.on('data', (chunk) => {
+    err += chunk;
+  });
+  const [said] = (await once(one.stdout as NonNullable<typeof one.stdout>, 'data')) as [Buffer];
+  const ended = once(one, 'exit');
+  run(reader(Number(said.toString())));
+  t.same(await ended, [0, null], err);
 });
 
 for (const [name, direct] of [

@@ -6,6 +6,8 @@ import { giveMemory } from './spares.js';
 export interface Loan {
   readonly memory: Uint8Array;
   holders: number;
+  /** What was lent when this one began: a borrower may be handed another's memory. */
+  readonly outer: Loan | undefined;
 }
 
 const restless: WeakSet<ArrayBufferLike> = new WeakSet();
@@ -21,12 +23,12 @@ export const markRestless = (memory: ArrayBufferLike): void => {
 
 /** The lender is its first holder, until `endLoan`. */
 export const lend = (memory: Uint8Array): Loan => {
-  current = { memory, holders: 1 };
+  current = { memory, holders: 1, outer: current };
   return current;
 };
 
 export const endLoan = (loan: Loan): void => {
-  if (current === loan) current = undefined;
+  current = loan.outer;
   drop(loan);
 };
 
@@ -34,16 +36,18 @@ export const endLoan = (loan: Loan): void => {
 export const hold = (bytes: Uint8Array): boolean => {
   const { buffer } = bytes;
   if (restless.has(buffer)) return false;
-  if (current?.memory.buffer === buffer) {
-    current.holders++;
-    pieces.set(bytes, current);
+  let loan = current;
+  while (loan !== undefined && loan.memory.buffer !== buffer) loan = loan.outer;
+  if (loan !== undefined) {
+    loan.holders++;
+    pieces.set(bytes, loan);
   }
   return true;
 };
 
 /** This piece is all there is of its memory, and nobody but its holder refers to it. */
 export const own = (piece: Uint8Array): void => {
-  pieces.set(piece, { memory: piece, holders: 1 });
+  pieces.set(piece, { memory: piece, holders: 1, outer: undefined });
 };
 
 /** Their holder has got rid of these: memory that was only for them can be used again. */

@@ -184,10 +184,11 @@ export class Driver implements Wire, Timed, Receiver {
       if (outbox.told) link.written();
       return;
     }
-    outbox.blocked = true;
+    outbox.block(waitingIn(socket, direct));
     whenGiven(socket, direct, () => {
-      outbox.blocked = false;
-      if (pieces !== undefined) recycle(pieces);
+      outbox.unblock();
+      // TLS is done with them as well; what is no socket at all may keep what it was given.
+      if (pieces !== undefined && socket instanceof Socket) recycle(pieces);
       if (this.#ended >= GONE) return;
       // The peer takes what we send: that, too, is a sign of life.
       link.machine.liveness.heard(now());

@@ -24,8 +24,6 @@ import type { Wire } from './wire.js';
 export const room: { memory: Buffer; at: number } = { memory: gathered.memory(), at: 0 };
 
 export class Outbox {
-  /** Set by the driver while the socket has not taken what it was given. */
-  blocked = false;
   /** Some sender was told to wait until there is room. */
   told = false;
   /** Nothing that waits may be dropped, so small frames may be put together. */
@@ -34,6 +32,9 @@ export class Outbox {
   wire: Pick<Wire, 'flush'> | undefined;
   /** Shared with other connections: what waits here counts there. */
   budget: Budget | undefined;
+  #blocked = false;
+  /** Bytes that the socket was given and has not taken. */
+  #under = 0;
   /** The frame that waits, as long as it is alone: after a broadcast all connections have one. */
   #one: Piece | undefined;
   #queue: Queue | undefined;
@@ -52,13 +53,31 @@ export class Outbox {
     return this.size + ((this.#one === undefined ? 0 : 1) + (this.#queue?.length ?? 0)) * PIECE_COST;
   }
 
+  /** The socket has not taken what it was given. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  /** Of what the socket was given so many bytes wait: until `unblock` they count where those count that wait here. */
+  block(bytes: number): void {
+    this.#blocked = true;
+    this.#under = bytes;
+    if (this.budget !== undefined) this.budget.used += bytes;
+  }
+
+  unblock(): void {
+    this.#blocked = false;
+    if (this.budget !== undefined) this.budget.used -= this.#under;
+    this.#under = 0;
+  }
+
   get gathering(): boolean {
     return isGathering(this);
   }
 
   /** A read begins: answers are gathered until `take`. */
   begin(): void {
-    if (!this.blocked && this.#idle && this.#tail === undefined) beginGather(this);
+    if (!this.#blocked && this.#idle && this.#tail === undefined) beginGather(this);
   }
 
   /** Room for a frame of that many bytes: write it to `room`, all of it, before anything else is asked of the outbox. */
@@ -72,7 +91,7 @@ export class Outbox {
       }
       this.#endGather();
     }
-    if (size <= SLAB / 4 && key === undefined && (this.dropsNothing || !droppable) && this.blocked) {
+    if (size <= SLAB / 4 && key === undefined && (this.dropsNothing || !droppable) && this.#blocked) {
       const { memory, at } = this.#ask().extend(size);
       room.memory = memory;
       room.at = at;
@@ -113,6 +132,14 @@ export class Outbox {
     }
   }
 
+  /** A frame whose payload is not copied: two pieces. Neither may be dropped without the other, so neither can be. */
+  refer(header: Uint8Array, payload: Uint8Array): void {
+    // What was gathered leaves first, so that its memory need not be given away.
+    if (isGathering(this) && gathered.size() > 0) this.#spill();
+    this.push(header, false);
+    this.push(payload, false);
+  }
+
   /** Queues a piece that others may queue as well. */
   share(piece: Piece): void {
     this.#endGather();
@@ -127,7 +154,7 @@ export class Outbox {
 
   /** An answer to a ping: in its place while the peer reads, the newest one only while it does not. */
   pong(frame: Uint8Array): void {
-    if (this.blocked) this.#pong = frame;
+    if (this.#blocked) this.#pong = frame;
     else {
       this.reserve(frame.length, false);
       room.memory.set(frame, room.at);

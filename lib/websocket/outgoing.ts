@@ -27,6 +27,8 @@ export class Outgoing {
   dropped = 0;
   /** A chunk is being read: what is owed leaves when it is done, so nobody need be woken. */
   reading = false;
+  /** A send was told 'full'. */
+  #full = false;
   readonly #machine: Machine;
   readonly #wire: Wire;
   #behind: (() => void)[] | undefined; // messages that wait for a streamed one to end
@@ -71,7 +73,7 @@ export class Outgoing {
       const kept = prepared ?? (body === undefined ? (data as string) : Buffer.from(body));
       this.#behind.push(() => void this.send(kept, options));
       this.#behindSize += size + PIECE_COST;
-      return OK;
+      return this.#taken();
     }
     // A large message leaves at once, through the shared buffer.
     const large = size > GATHER && !this.reading;
@@ -138,6 +140,7 @@ export class Outgoing {
         resolve = done;
       });
       this.#drain = { promise, resolve };
+      this.#machine.outbox.told = true;
     }
     return this.#drain.promise;
   }
@@ -148,7 +151,9 @@ export class Outgoing {
     this.#machine.outbox.told = false;
     this.#drain?.resolve('ok');
     this.#drain = undefined;
-    return true;
+    const full = this.#full;
+    this.#full = false;
+    return full;
   }
 
   end(): void {
@@ -170,7 +175,7 @@ export class Outgoing {
 
   #sent(): Sent {
     this.owe(this.#codec === undefined);
-    const { idleTimeout, highWater } = this.#settings;
+    const { idleTimeout } = this.#settings;
     if (idleTimeout > 0 || this.#codec?.discardable === false) {
       const now = this.#wire.now();
       this.#machine.liveness.message(now);
@@ -179,8 +184,13 @@ export class Outgoing {
         this.#machine.liveness.nearer = true;
       }
     }
-    if (this.buffered <= highWater) return OK;
+    return this.#taken();
+  }
+
+  #taken(): Sent {
+    if (this.buffered <= this.#settings.highWater) return OK;
     this.#machine.outbox.told = true;
+    this.#full = true;
     return new Full(() => this.drained());
   }
 

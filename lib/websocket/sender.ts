@@ -155,10 +155,9 @@ export class Sender {
     const key = this.#entropy?.();
     const size = headerSize(length, key !== undefined);
     if (transfer && key === undefined && queueKey === undefined && length >= REFERENCE_FROM && hold(payload)) {
-      // Header and payload are two pieces; neither may be dropped without the other, so neither can be.
-      this.#outbox.reserve(size, false);
-      writeHeader(room.memory, room.at, first, length);
-      this.#outbox.push(payload, false);
+      const header = Buffer.allocUnsafe(size);
+      writeHeader(header, 0, first, length);
+      this.#outbox.refer(header, payload);
       return;
     }
     if (length > GATHER && queueKey === undefined && this.#outbox.gathering) {

@@ -46,6 +46,22 @@ t.test('a holder that is done before the lender', async (t) => {
   t.ok(isFree(memory));
 });
 
+t.test('a loan within a loan: both are counted', async (t) => {
+  const [outer, inner] = [takeMemory(13 * MIB), takeMemory(17 * MIB)];
+  const first = lend(outer);
+  const second = lend(inner);
+  t.ok(hold(outer), 'lent before, and still');
+  endLoan(second);
+  t.ok(isFree(inner));
+  const part = outer.subarray(10);
+  t.ok(hold(part));
+  endLoan(first);
+  recycle([outer]);
+  t.notOk(isFree(outer));
+  recycle([part]);
+  t.ok(isFree(outer));
+});
+
 t.test("anybody's own bytes may be held, and are nobody else's afterwards", async (t) => {
   const mine = Buffer.allocUnsafeSlow(9 * MIB);
   t.ok(hold(mine));

@@ -1,6 +1,8 @@
 // Messages that were lent to a handler and are sent on with `transfer`: to a reader that is slow, while other messages use the memory again. Every
 // octet arrives as it was, whatever the message lay in: the read buffer, memory of its own, or what inflating left.
 import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { duplexPair } from 'node:stream';
 import t, { type Test } from 'tap';
 import { type Connection, connect, type ServerOptions } from '../../lib/index.js';
 import { open, until } from './scene.js';
@@ -85,6 +87,34 @@ t.test('what was inflated', (test) => passOn(test, [20 * KIB, 300 * KIB, 64 * KI
 t.test('what was inflated, to readers without compression', (test) =>
   passOn(test, [20 * KIB, 300 * KIB, 64 * KIB, 900 * KIB], { deflate: { threshold: 64 * MIB } }),
 );
+
+t.test('a stream that is no socket may keep what it was given', async (test) => {
+  const [ours, theirs] = duplexPair();
+  const chunks: Buffer[] = [];
+  ours.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const messages = [1, 2, 3, 4].map((n) => messageOf(600 * KIB, n));
+  const { server } = await open(test, {}, async (connection) => {
+    for (const message of messages) await connection.send(message);
+    await connection.drained();
+  });
+  const rawHeaders = [
+    ...['Host', 'localhost', 'Upgrade', 'websocket', 'Connection', 'Upgrade'],
+    ...['Sec-WebSocket-Version', '13', 'Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
+  ];
+  const request = { method: 'GET', url: '/', rawHeaders } as unknown as IncomingMessage;
+  server.upgrade(request, theirs, Buffer.alloc(0));
+  const all = (): Buffer => Buffer.concat(chunks);
+  test.ok(await until(() => chunks.reduce((sum, { length }) => sum + length, 0) > 4 * 600 * KIB + 40));
+  let at = all().indexOf('\r\n\r\n') + 4;
+  for (const message of messages) {
+    test.ok(
+      all()
+        .subarray(at + 10, at + 10 + message.length)
+        .equals(message),
+    );
+    at += 10 + message.length;
+  }
+});
 
 t.test('an echo of what was lent, many times over the same memory', async (test) => {
   const scene = await open(test, { lend: true }, (connection) => {

@@ -43,6 +43,44 @@ const slow = (options: EndOptions = {}): Puppet => {
 
 // ---- sending
 
+t.test('whoever waits for the queue is told, whatever filled it', async (t) => {
+  const puppet = new Puppet('server', { settings: { highWater: 0 } });
+  const { connection } = puppet.end;
+  let drains = 0;
+  connection.on('drain', () => drains++);
+  void connection.ping();
+  const waits = connection.drained();
+  await puppet.network.settle();
+  t.equal(await waits, undefined);
+  t.equal(connection.bufferedAmount, 0);
+  t.equal(drains, 0, 'no send was told full');
+});
+
+t.test('what waits behind a streamed message presses back like anything else', async (t) => {
+  const puppet = new Puppet('server', { settings: { highWater: 2000 } });
+  const { connection } = puppet.end;
+  let drains = 0;
+  connection.on('drain', () => drains++);
+  const stream = connection.stream('binary');
+  void stream.write(Buffer.from('begun'));
+  await puppet.network.settle();
+  t.equal(connection.send(Buffer.alloc(1000)).status, 'ok');
+  const full = connection.send(Buffer.alloc(1000));
+  t.equal(full.status, 'full');
+  let went = false;
+  const waits = Promise.resolve(full).then((status) => {
+    went = true;
+    return status;
+  });
+  await puppet.network.settle();
+  t.notOk(went);
+  void stream.end();
+  await puppet.network.settle();
+  t.equal(await waits, 'ok');
+  t.equal(drains, 1);
+  t.strictSame(said(puppet), ['2+ begun', '0 ', '2 1000 octets', '2 1000 octets']);
+});
+
 t.test('send says what became of the message', async (t) => {
   const puppet = slow();
   const { connection } = puppet.end;

@@ -231,8 +231,8 @@ export class End implements Wire, Far {
     }
     outbox.settle(kept);
     this.#blocked = kept;
-    outbox.blocked = kept;
-    if (!kept) this.link.written();
+    if (kept) outbox.block(size);
+    else this.link.written();
     this.#network.schedule(() => this.deliver());
   }
 
@@ -254,7 +254,7 @@ export class End implements Wire, Far {
     this.#delivering = false;
     if (this.#blocked && this.pending === 0) {
       this.#blocked = false;
-      this.link.machine.outbox.blocked = false;
+      this.link.machine.outbox.unblock();
       if (!this.#gone) {
         this.flush();
         this.link.written();

@@ -41,7 +41,7 @@ import { Place } from './place.js';
 import { Tally } from './tally.js';
 
 export interface BroadcastOptions<Data> {
-  readonly except?: Connection<Data> | undefined;
+  readonly except?: Connection<unknown> | undefined;
   readonly filter?: ((connection: Connection<Data>) => boolean) | undefined;
   readonly binary?: boolean | undefined;
   readonly compress?: boolean | undefined;
@@ -51,16 +51,17 @@ export interface BroadcastOptions<Data> {
 /** All open connections. Looping over them sees those that were open when the loop began. */
 export interface Connections<Data> extends Iterable<Connection<Data>> {
   readonly size: number;
-  has(connection: Connection<Data>): boolean;
+  has(connection: Connection<unknown>): boolean;
 }
 
 export type OnConnection<Data> = (connection: Connection<Data>) => unknown;
 
-export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
+export class Server<out Data = unknown> extends EventEmitter<ServerEvents<Data>> {
   readonly #door: Door;
   readonly #admission: Admission;
-  readonly #onConnection: OnConnection<Data> | undefined;
-  readonly #connections: Bag<Connection<Data>> = new Bag();
+  /** Of this server's connections; known no closer, so that any server is a `Server`. */
+  readonly #onConnection: OnConnection<unknown> | undefined;
+  readonly #connections: Bag<Connection<unknown>> = new Bag();
   readonly #listeners: Set<Listening> = new Set();
   readonly #detach: Set<() => void> = new Set();
   readonly #arriving: Bag<Admitted> = new Bag();
@@ -87,7 +88,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
       acceptRatePerAddress: rest.acceptRatePerAddress,
     });
     this.#budget = new Budget(rest.maxBufferedTotal);
-    this.#onConnection = onConnection;
+    this.#onConnection = onConnection as OnConnection<unknown> | undefined;
     this.#host = this.#hostOf();
     this.#layers = new Layers(rest, {
       session: (session) => void this.#announcer.tell('session', session),
@@ -100,7 +101,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
 
   /** Every open connection, until its 'close'. */
   get connections(): Connections<Data> {
-    return this.#connections;
+    return this.#connections as Bag<Connection<Data>>;
   }
 
   /** Where the server listens. */
@@ -154,7 +155,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     const message = data instanceof Prepared ? data : new Prepared(data, options);
     const how = options.key === undefined ? undefined : { key: options.key };
     let taken = 0;
-    for (const connection of this.#connections.members) {
+    for (const connection of this.#connections.members as readonly Connection<Data>[]) {
       if (connection === options.except || options.filter?.(connection) === false) continue;
       const status = how === undefined ? connection.deliver(message) : connection.send(message, how).status;
       if (status === 'ok' || status === 'full') taken++;
@@ -278,7 +279,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
     const driver = new Driver(socket);
     const layer = this.#layers.of(terms.protocol);
     const link = new Link('server', layer?.settings(settings) ?? settings, codec, driver, random32);
-    const connection: Connection<Data> = new Connection(link, new Place(opened, this.#left), opened.data as Data);
+    const connection = new Connection<Data>(link, new Place(opened, this.#left), opened.data as Data);
     this.#tally.count('opened');
     link.machine.outbox.budget = this.#budget;
     if (layer !== undefined) {
@@ -304,7 +305,7 @@ export class Server<Data = undefined> extends EventEmitter<ServerEvents<Data>> {
   }
 
   /** One function for all connections of the server. */
-  readonly #left = (connection: Connection<Data>, outcome: Outcome): void => {
+  readonly #left = (connection: Connection<unknown>, outcome: Outcome): void => {
     this.#connections.delete(connection);
     this.#tally.count(`closed:${outcome.code}`);
     if (connection.unaskedPongs > 0) this.#tally.count('pongs:unasked', connection.unaskedPongs);

@@ -8,6 +8,7 @@ import { type DeflateAgreement, judgeAnswer as judgeExtensions, writeOffer } fro
 import { type Fault, WsdError } from '../fault.js';
 import type { ResponseHead } from '../http/head.js';
 import { Driver } from '../net/driver.js';
+import { warn } from '../net/warn.js';
 import type { ClientRest, Resolved } from '../options/types.js';
 import { Connection } from '../websocket/connection.js';
 import { Link } from '../websocket/link.js';
@@ -150,6 +151,7 @@ const assemble = (
         origin: rest.origin,
         fields,
       },
+      unheard: (_, error) => warn(error),
     },
     undefined,
   );

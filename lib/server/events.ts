@@ -4,6 +4,7 @@ import { captureRejectionSymbol, type EventEmitter } from 'node:events';
 import { type FaultCode, textOf } from '../fault.js';
 import type { PackageLink } from '../link/packages.js';
 import type { Session } from '../link/session.js';
+import { warn } from '../net/warn.js';
 import type { Connection } from '../websocket/connection.js';
 import type { PlainRequest } from './answers.js';
 import type { RefusedSession } from './packets.js';
@@ -29,12 +30,12 @@ export interface ServerEvents<Data> {
   refusedSession: [refused: RefusedSession];
   /** A node has shown who it is. */
   node: [link: PackageLink];
-  /** A listener or a socket failed; never thrown when nobody listens. */
-  error: [error: Error];
+  /** A listener or a socket failed; where the listener was one of a connection that has none for 'error', with that connection. */
+  error: [error: Error, connection?: Connection<Data>];
   close: [];
 }
 
-type Told = Exclude<keyof ServerEvents<unknown>, 'connection' | 'close'>;
+type Told = Exclude<keyof ServerEvents<unknown>, 'connection' | 'close' | 'error'>;
 
 export class Announcer<Data> {
   readonly #emitter: EventEmitter<ServerEvents<Data>>;
@@ -60,9 +61,15 @@ export class Announcer<Data> {
   }
 
   /** Something failed that is nobody's. */
-  report(error: Error): void {
+  report(error: Error, connection?: Connection<Data>): void {
     this.#tally.count('errors');
-    this.tell('error', error);
+    if (this.#emitter.listenerCount('error') === 0) return warn(error);
+    try {
+      const args = connection === undefined ? [error] : [error, connection];
+      (this.#emitter.emit as (name: string, ...args: unknown[]) => boolean).call(this.#emitter, 'error', ...args);
+    } catch {
+      // Whoever fails while being told of a failure is told of nothing more.
+    }
   }
 
   #failed(event: string, subject: unknown, reason: unknown): void {

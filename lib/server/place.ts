@@ -7,8 +7,13 @@ import type { Opened } from './arrival.js';
 import { type Shared, textOfShared } from './familiar.js';
 import { infoOf, readInfo } from './opening.js';
 
-/** Told of the end of a connection before its user is. */
-export type Leave<Data> = (connection: Connection<Data>, outcome: Outcome) => void;
+/** What a server hears of its connections. */
+export interface Landlord<Data> {
+  /** One has ended; its user is told next. */
+  left(connection: Connection<Data>, outcome: Outcome): void;
+  /** A listener of one failed, and it has none for that. */
+  unheard(connection: Connection<Data>, error: Error): void;
+}
 
 export class Place<Data> implements ConnectionParts<Data> {
   readonly subprotocol: string;
@@ -18,16 +23,16 @@ export class Place<Data> implements ConnectionParts<Data> {
   /** The text of the head, or what is its own of a head that others have as well: the key. */
   #request: HandshakeInfo | string;
   readonly #seat: Seat;
-  readonly #leave: Leave<Data>;
+  readonly #landlord: Landlord<Data>;
 
-  constructor({ request, shared, terms, address, seat }: Opened, leave: Leave<Data>) {
+  constructor({ request, shared, terms, address, seat }: Opened, landlord: Landlord<Data>) {
     this.subprotocol = terms.protocol;
     this.extensions = terms.extensions;
     this.remoteAddress = address;
     this.#shared = shared;
     this.#request = shared === undefined ? (request.head.fields.head ?? infoOf(request)) : request.key;
     this.#seat = seat;
-    this.#leave = leave;
+    this.#landlord = landlord;
   }
 
   get request(): HandshakeInfo {
@@ -39,6 +44,10 @@ export class Place<Data> implements ConnectionParts<Data> {
 
   ended(connection: Connection<Data>, outcome: Outcome): void {
     this.#seat.leave();
-    this.#leave(connection, outcome);
+    this.#landlord.left(connection, outcome);
+  }
+
+  unheard(connection: Connection<Data>, error: Error): void {
+    this.#landlord.unheard(connection, error);
   }
 }

@@ -20,7 +20,6 @@ import type { ServerOptions } from '../options/types.js';
 import type { SessionCounters } from '../packet/counters.js';
 import { Budget } from '../websocket/budget.js';
 import { Connection } from '../websocket/connection.js';
-import type { Outcome } from '../websocket/ending.js';
 import { Link } from '../websocket/link.js';
 import type { Payload } from '../websocket/payload.js';
 import { Prepared } from '../websocket/prepared.js';
@@ -37,7 +36,7 @@ import { Layers } from './layers.js';
 import { type Accept, type Listening, type ListenOptions, listen } from './listen.js';
 import { Door } from './opening.js';
 import { parsePaths } from './paths.js';
-import { Place } from './place.js';
+import { type Landlord, Place } from './place.js';
 import { Tally } from './tally.js';
 
 export interface BroadcastOptions<Data> {
@@ -279,7 +278,7 @@ export class Server<out Data = unknown> extends EventEmitter<ServerEvents<Data>>
     const driver = new Driver(socket);
     const layer = this.#layers.of(terms.protocol);
     const link = new Link('server', layer?.settings(settings) ?? settings, codec, driver, random32);
-    const connection = new Connection<Data>(link, new Place(opened, this.#left), opened.data as Data);
+    const connection = new Connection<Data>(link, new Place(opened, this.#landlord), opened.data as Data);
     this.#tally.count('opened');
     link.machine.outbox.budget = this.#budget;
     if (layer !== undefined) {
@@ -304,12 +303,15 @@ export class Server<out Data = unknown> extends EventEmitter<ServerEvents<Data>>
     }
   }
 
-  /** One function for all connections of the server. */
-  readonly #left = (connection: Connection<unknown>, outcome: Outcome): void => {
-    this.#connections.delete(connection);
-    this.#tally.count(`closed:${outcome.code}`);
-    if (connection.unaskedPongs > 0) this.#tally.count('pongs:unasked', connection.unaskedPongs);
-    if (outcome.fault !== undefined) this.#tally.count(`fault:${outcome.fault}`);
+  /** One for all connections of the server. */
+  readonly #landlord: Landlord<unknown> = {
+    left: (connection, outcome) => {
+      this.#connections.delete(connection);
+      this.#tally.count(`closed:${outcome.code}`);
+      if (connection.unaskedPongs > 0) this.#tally.count('pongs:unasked', connection.unaskedPongs);
+      if (outcome.fault !== undefined) this.#tally.count(`fault:${outcome.fault}`);
+    },
+    unheard: (connection, error) => this.#announcer.report(error, connection as Connection<Data>),
   };
 
   async #end(options: CloseOptions): Promise<CloseCounts> {

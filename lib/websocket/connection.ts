@@ -33,6 +33,8 @@ export interface ConnectionParts<Data = unknown> {
   readonly request: HandshakeInfo;
   /** Told of the end before the user is. */
   ended?(connection: Connection<Data>, outcome: Outcome): void;
+  /** A listener of the connection failed, and it has none for that. */
+  unheard?(connection: Connection<Data>, error: Error): void;
 }
 
 let ids = 0;
@@ -225,8 +227,9 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
   }
 
   /** @internal */
-  failed(error: Error): void {
-    this.#tell('error', [error]);
+  failed(error: Error, ours: boolean): void {
+    if (ours && !this.heard('error')) this.#parts.unheard?.(this, error);
+    else this.#tell('error', [error]);
   }
 
   /** @internal */

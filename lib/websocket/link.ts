@@ -22,7 +22,8 @@ export interface Listener {
   pinged(payload: Uint8Array): void;
   ponged(payload: Uint8Array): void;
   drainedNow(): void;
-  failed(error: Error): void;
+  /** `ours`: a handler of ours, not the peer. */
+  failed(error: Error, ours: boolean): void;
   ended(outcome: Outcome): void;
 }
 
@@ -260,7 +261,7 @@ export class Link implements Sink, InboxPort {
     this.#ending.begunBy('local');
     this.#ending.blame(what.code);
     this.#pings?.end(new WsdError(what.code));
-    this.#listener?.failed(new WsdError(what.code, what.detail));
+    this.#listener?.failed(new WsdError(what.code, what.detail), false);
   }
 
   // ---- InboxPort
@@ -293,7 +294,7 @@ export class Link implements Sink, InboxPort {
 
   /** A handler of ours threw: this connection ends with 1011, and the peer learns no more than that. */
   failed(reason: unknown): void {
-    this.#listener?.failed(reason instanceof Error ? reason : new Error(textOf(reason)));
+    this.#listener?.failed(reason instanceof Error ? reason : new Error(textOf(reason)), true);
     this.fail(fault('WSD_HANDLER_FAILED'));
   }
 

@@ -3,7 +3,7 @@
 import { type Connection, createServer, type Server } from '../../lib/index.js';
 
 export class Chat {
-  readonly server: Server = createServer({}, this.greet);
+  readonly server: Server = createServer({}, (connection: Connection) => this.greet(connection));
 
   greet(connection: Connection): void {
     connection.send('welcome');

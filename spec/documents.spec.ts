@@ -123,7 +123,7 @@ const client = describeOptions('client');
 const serverPackets = describeOptions('serverPackets');
 const clientPackets = describeOptions('clientPackets');
 /** What a dispatch brings with it, and nobody writes: it is named in the table of its members. */
-const OF_DISPATCH = ['nodes', 'replay', 'route', 'awaited', 'events'];
+const OF_DISPATCH = ['nodes', 'replay', 'rates', 'route', 'awaited', 'events'];
 const packages = describeOptions('packages').filter(({ name }) => !OF_DISPATCH.includes(name));
 const isIn = (list: readonly OptionDescription[], { name, text }: OptionDescription): boolean =>
   list.some((other) => other.name === name && other.text === text);

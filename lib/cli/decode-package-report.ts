@@ -61,6 +61,7 @@ const MEANINGS: Readonly<Record<string, (value: unknown, claims: ExplainedPackag
   },
   re: () => 'answers the package of this jti',
   org: () => 'sent it first',
+  rol: () => 'the role of org',
   aud: () => 'the deployment it is for',
   internal: (value) => (value === true ? 'not on behalf of a user' : 'on behalf of the user'),
   body: (value) => (value === true ? 'there is a body' : 'there is no body'),

@@ -2,8 +2,9 @@
 // Types only. PROTOCOL.md sections 8.4, 9 and 9.1.
 import type { Rate } from '../bytes/rate.js';
 import type { NodeEvents, NodeLink, Nodes } from '../package/nodes.js';
-import type { Claims, JsonObject, KeySource, PackageFooter, PackageHeader, Signer } from '../package/package.js';
+import type { Claims, JsonObject, KeySource, PackageFooter, PackageHeader, Role, Signer } from '../package/package.js';
 import type { PeerSettings } from '../package/peer-settings.js';
+import type { Rates } from '../package/rates.js';
 import type { ReplayCache } from '../package/replay.js';
 import type { Router } from '../package/router.js';
 import type { AnyScope } from '../package/scope.js';
@@ -13,7 +14,7 @@ import type { Bus, ConflictCopy, Store } from './ports.js';
 export interface DispatchOptions {
   /** Where the records of documents are; it stays open when the dispatch is closed. */
   readonly store: Store;
-  /** Who we are (`dispatch`, as a rule) and what signs for us. */
+  /** What signs for us; its node is `dispatch`, as nodes and other dispatches know us by no other id. */
   readonly key: Signer;
   /** The nodes: a KeyRing. */
   readonly keys: KeySource;
@@ -56,6 +57,8 @@ export interface Traveller {
   readonly claims: Claims;
   /** Who sent it first. */
   readonly from: string;
+  /** In which role. */
+  readonly role: Role | undefined;
 }
 
 /** For `createServer({ packages })`. */
@@ -67,6 +70,7 @@ export interface DispatchPackages
   readonly router: Router;
   readonly nodes: Nodes;
   readonly replay: ReplayCache;
+  readonly rates: Rates;
   readonly events: NodeEvents;
 }
 

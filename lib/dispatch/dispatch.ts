@@ -3,11 +3,14 @@
 // What it gives to a server is `packages`. PROTOCOL.md sections 8.2 to 9.1.
 import { captureRejectionSymbol, EventEmitter } from 'node:events';
 import { textOf } from '../fault.js';
+import { type Asked, judgeAnswer } from '../package/asked.js';
 import { type PackageFault, packageFault } from '../package/codes.js';
+import { UD_REVOKE } from '../package/core-scopes.js';
 import { PackageError } from '../package/errors.js';
 import { type NodeEvents, type NodeLink, Nodes } from '../package/nodes.js';
-import type { Claims, KeyRecord } from '../package/package.js';
+import type { Claims } from '../package/package.js';
 import type { Answered, Arguments, CallOptions, Incoming, PeerFace } from '../package/peer-types.js';
+import { Rates } from '../package/rates.js';
 import { ReplayCache } from '../package/replay.js';
 import { Router } from '../package/router.js';
 import type { AnyScope, ReplyOf } from '../package/scope.js';
@@ -27,9 +30,6 @@ import { keyOf } from './permissions.js';
 import type { ConflictCopy, Store } from './ports.js';
 import { Relay } from './relay.js';
 import { UserData } from './userdata.js';
-
-/** The reserved id (section 8.1): us, whatever we are called ourselves. */
-const DISPATCH = 'dispatch';
 
 export class Dispatch extends EventEmitter<DispatchEvents> {
   /** For `createServer({ packages })`, of as many servers as there are. */
@@ -102,11 +102,12 @@ export class Dispatch extends EventEmitter<DispatchEvents> {
       router: this.router,
       nodes: this.#nodes,
       replay: new ReplayCache(),
+      rates: new Rates(),
       audience,
       limit,
       undeclared: undeclared === 'forward' ? 'route' : 'refuse',
       route: (incoming, peer) => this.#route(incoming, peer),
-      awaited: (re, record) => this.#isAwaited(re, record),
+      awaited: (re, record) => this.#asked(this.#pending.get(re, record.node)),
       events: this.#events(),
     };
   }
@@ -182,7 +183,7 @@ export class Dispatch extends EventEmitter<DispatchEvents> {
       if (entry !== undefined) return this.#answer(entry, incoming, (fault) => link.peer.refuse(incoming, fault));
     }
     const { destination } = header;
-    if (destination === undefined || destination === this.#self || destination === DISPATCH) return 'here';
+    if (destination === undefined || destination === this.#self) return 'here';
     // What answers something goes where that came from, and nowhere else.
     if (claims.re !== undefined) {
       this.#counters.stray++;
@@ -191,8 +192,12 @@ export class Dispatch extends EventEmitter<DispatchEvents> {
     return this.#forwarding.pass(incoming, link, record.node, incoming.receivedAt);
   }
 
-  #isAwaited(re: string, { node }: KeyRecord): boolean {
-    return this.#pending.get(re, node) !== undefined;
+  #asked(entry: Entry | undefined): Asked | undefined {
+    if (entry === undefined) return undefined;
+    const { asker } = entry;
+    if (asker.kind === 'revoke') return { id: UD_REVOKE.id, scope: UD_REVOKE, internal: true };
+    const { scope: id, internal } = asker.header;
+    return { id, scope: this.router.scope(id), internal };
   }
 
   #answer(entry: Entry, traveller: Traveller, refuse: (fault: PackageFault) => void): 'taken' {
@@ -207,7 +212,10 @@ export class Dispatch extends EventEmitter<DispatchEvents> {
     const { re, org } = traveller.claims;
     if (re === undefined) return this.#forwarding.deliver(traveller, from, this.#world.now());
     const entry = this.#pending.take(re, org);
-    if (entry === undefined) this.#counters.stray++;
+    const asked = this.#asked(entry);
+    if (entry === undefined || asked === undefined) this.#counters.stray++;
+    // The other one may have declared less than we have, and let it pass.
+    else if (typeof judgeAnswer(asked, traveller.header.scope) === 'object') this.#refuseBroken(entry);
     else this.#answer(entry, traveller, (fault) => this.#failed(new PackageError(fault.code, { scope: undefined })));
     return true;
   }
@@ -243,7 +251,10 @@ export class Dispatch extends EventEmitter<DispatchEvents> {
   /** An answer that was not valid: who waits for it need not wait any longer. */
   #broken(claims: Claims | undefined): void {
     const entry = claims?.re === undefined ? undefined : this.#pending.take(claims.re, claims.iss);
-    if (entry === undefined) return;
+    if (entry !== undefined) this.#refuseBroken(entry);
+  }
+
+  #refuseBroken(entry: Entry): void {
     this.#counters.broken++;
     this.#forwarding.refuse(entry.asker, packageFault('internal'));
   }

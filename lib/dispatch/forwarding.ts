@@ -5,10 +5,10 @@ import { type PackageFault, packageFault } from '../package/codes.js';
 import { CLOCK_TOLERANCE } from '../package/limits.js';
 import type { NodeLink, Nodes } from '../package/nodes.js';
 import type { Outgoing } from '../package/peer-types.js';
+import { isForwardable } from '../package/permission.js';
 import type { AnyScope } from '../package/scope.js';
 import type { ForwardingCounters, Traveller } from './dispatch-types.js';
 import type { Asker, Entry, Pending } from './pending.js';
-import { isForwardable } from './permissions.js';
 import type { Relay } from './relay.js';
 
 export interface ForwardingGround {
@@ -85,17 +85,19 @@ export class Forwarding {
   /** An answer, or an ERROR, to what was passed on. */
   answer({ asker }: Entry, traveller: Traveller): void {
     const { relay, counters } = this.#ground;
-    const { header, body, footer, claims, from } = traveller;
+    const { header, body, footer, claims } = traveller;
     // It is for who has asked, wherever that is.
     const { destination: _, ...bare } = header;
     counters.answered++;
     if (asker.kind === 'revoke') return;
     const { exp, iat } = claims;
-    const outgoing = { header: bare, body, footer, org: from, re: asker.claims.jti, exp, iat };
+    const outgoing = { header: bare, body, footer, ...this.#origin(traveller), re: asker.claims.jti, exp, iat };
     try {
       if (asker.kind === 'node') asker.link.peer.forward(outgoing);
       else relay?.send(asker.address, outgoing);
     } catch (reason) {
+      // It grew by who gives it.
+      if (reason instanceof RangeError) return this.refuse(asker, packageFault('too_long', { detail: reason.message }));
       this.#failed(reason);
       this.refuse(asker, packageFault('internal'));
     }
@@ -160,8 +162,22 @@ export class Forwarding {
   }
 
   /** Section 8.2: the deadline and the sender travel along; of the footer what is still true. */
-  #outgoing({ header, body, footer, claims: { exp, iat }, from }: Traveller): Outgoing {
-    const org = from === this.#ground.self ? undefined : from;
-    return { header, body, footer: footer === undefined ? undefined : { t: footer.t }, org, exp, iat };
+  #outgoing(traveller: Traveller): Outgoing {
+    const { header, body, footer, claims } = traveller;
+    const { exp, iat } = claims;
+    return {
+      header,
+      body,
+      footer: footer === undefined ? undefined : { t: footer.t },
+      ...this.#origin(traveller),
+      exp,
+      iat,
+    };
+  }
+
+  /** Section 8.2: who sent it first, and in which role, is ours to say. */
+  #origin({ from, role }: Traveller): Pick<Outgoing, 'org' | 'rol'> {
+    if (from === this.#ground.self) return {};
+    return { org: from, rol: role === 'dispatch' ? undefined : role };
   }
 }

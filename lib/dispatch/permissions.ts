@@ -1,16 +1,11 @@
-// What may be asked of a dispatch, and for whom: which scopes it passes on, which document is meant, and who shall receive it. What concerns the
+// What may be asked of a dispatch, and for whom: which document is meant, and who shall receive it. What concerns the
 // sender alone (role, scopes, users) was asked before, by his peer. PROTOCOL.md sections 9 and 9.1; HOSTILE 76.
 import { type PackageFault, packageFault } from '../package/codes.js';
-import { UD_REQ_OWNERSHIP } from '../package/core-scopes.js';
 import type { Nodes } from '../package/nodes.js';
 import type { Grant, PackageHeader } from '../package/package.js';
-import { rangeOf } from '../package/scope-table.js';
 
 /** The store's key of the one document that is nobody's. No user is called so. */
 export const SHARED = 'shared';
-
-/** Ownership is between a node and the dispatch; only a request for it may go to a front, which asks on the node's behalf. */
-export const isForwardable = (scope: number): boolean => rangeOf(scope) !== 'userdata' || scope === UD_REQ_OWNERSHIP.id;
 
 /** body.user, else the header's; undefined: the shared document. */
 export const userOf = (body: { readonly user?: string | undefined }, header: PackageHeader): string | undefined =>
@@ -44,8 +39,8 @@ export const receiverOf = (
     return forbidden(`${asker.node} may not assign to ${meant}`);
   }
   const receiver = meant === asker.node ? asker : nodes.get(meant)?.peer.record;
-  // One that is not here is refused later, or known where it is.
-  if (receiver === undefined) return meant;
+  // What it is only its connection tells: of a node of another dispatch nobody knows here whether it may have the document, or is there.
+  if (receiver === undefined) return packageFault('unknown_destination', { detail: `${meant} is not connected here` });
   if (receiver.role !== 'service') return forbidden(`${meant} is no service`);
   const mayHave = receiver.users === undefined || (user !== undefined && receiver.users.includes(user));
   return mayHave ? meant : forbidden(`${meant} may not have that document`);

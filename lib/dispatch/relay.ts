@@ -13,6 +13,7 @@ import { TOKEN_TTL } from '../package/limits.js';
 import { Outbound, type OutboundSettings } from '../package/outbound.js';
 import type { Claims, KeySource, PackageHeader, Signer } from '../package/package.js';
 import type { Outgoing } from '../package/peer-types.js';
+import { roleOf } from '../package/permission.js';
 import { ReplayCache } from '../package/replay.js';
 import { checkFooter, checkHeader } from '../package/schema.js';
 import { judgeToken } from '../package/token.js';
@@ -73,11 +74,11 @@ export class Relay {
 
   /** Its jti; undefined: its time is over. `undelivered`: nobody has it. A RangeError when it is too long. */
   send(to: string, outgoing: Outgoing, undelivered?: (jti: string) => void): string | undefined {
-    const { header, body, footer, org, re, exp, iat } = outgoing;
+    const { header, body, footer, org, rol, re, exp, iat } = outgoing;
     const t = this.#settings.wall();
     const pkg = { header, ...(body === undefined ? {} : { body }), footer: footer ?? writeFooter(undefined, { t }) };
     const jti = this.#outbound.jti();
-    const token = this.#outbound.sign({ pkg, exp, iat, jti, re, org }, undefined);
+    const token = this.#outbound.sign({ pkg, exp, iat, jti, re, org, rol }, undefined);
     if (token === undefined) return undefined;
     this.#deliver(to, { token, hops: 1, from: this.address }, () => undelivered?.(jti));
     return jti;
@@ -120,6 +121,7 @@ export class Relay {
       footer,
       claims,
       from: claims.org ?? claims.iss,
+      role: roleOf(record, claims),
     };
     if (this.#host.arrived(traveller, message.from)) return;
     const { destination } = header;

@@ -4,6 +4,7 @@ import type { CertificateInfo } from '../crypto/identity.js';
 import type { NodeEvents, Nodes } from '../package/nodes.js';
 import type { Grant, KeySource, Signer } from '../package/package.js';
 import type { PeerSettings } from '../package/peer-settings.js';
+import type { Rates } from '../package/rates.js';
 import type { ReplayCache } from '../package/replay.js';
 import type { Router } from '../package/router.js';
 import type { HandshakeInfo } from '../websocket/handshake-info.js';
@@ -37,6 +38,7 @@ export interface PackageOptions<Data = unknown> extends PeerOptions<Data> {
   readonly sessionNode?: ((session: SessionIdentity) => Grant | undefined) | undefined;
   readonly nodes?: Nodes | undefined;
   readonly replay?: ReplayCache | undefined;
+  readonly rates?: Rates | undefined;
   readonly events?: NodeEvents | undefined;
 }
 

@@ -24,6 +24,11 @@ const EVENTS = ['arrived', 'left', 'heard', 'rejected', 'refused', 'failed'] as 
 
 const keyring = capable('a KeyRing', 'find');
 const signer = capable('a Signer: nodeSigner({ kid, alg, key, node })', 'sign');
+/** Nodes believe no other id, so that one would be a dispatch nobody can talk to. */
+const ofDispatch = signer.refine(
+  (key) => !has(key, 'sign') || (key as { readonly node?: unknown }).node === 'dispatch',
+  'must be a Signer of the node `dispatch`',
+);
 const rate = z.strictObject({ perSecond: z.number().positive(), burst: z.number().min(1) });
 const audience = z.string().min(1).max(256);
 
@@ -49,8 +54,11 @@ export const serverPackages: z.ZodObject = z.strictObject({
     .describe('scopes from 1000 on that nobody declared: route asks `route`'),
   nodes: capable('Nodes', 'arrive').optional().describe('where nodes are registered, when several servers share it'),
   replay: capable('a ReplayCache', 'take').optional().describe('which tokens were seen, when several servers share it'),
+  rates: capable('Rates', 'take', 'delay')
+    .optional()
+    .describe('how often each node has sent each scope, when several servers share it'),
   route: callable('route').optional().describe('where a package goes before its handler: what a dispatch does'),
-  awaited: callable('awaited').optional().describe('whether somebody else waits for an answer: the same'),
+  awaited: callable('awaited').optional().describe('what somebody else has asked under that jti: the same'),
   events: z
     .strictObject(Object.fromEntries(EVENTS.map((name) => [name, callable(name).optional()])))
     .optional()
@@ -67,7 +75,7 @@ export const dispatchOptions: z.ZodObject = z.strictObject({
   store: capable('a Store', 'get', 'commit', 'keepConflict', 'conflicts').describe(
     'where the records of documents are; it stays open when the dispatch is closed',
   ),
-  key: signer.describe('who we are, and what signs for us'),
+  key: ofDispatch.describe('who we are, and what signs for us'),
   keys: keyring.describe('who may sign what comes: a KeyRing'),
   scopes: z
     .array(z.custom((value) => typeof (value as { id?: unknown } | null)?.id === 'number', 'must be scopes'))

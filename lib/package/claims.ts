@@ -14,9 +14,12 @@ export const checkParties = (
   if (audience !== undefined && claims.aud !== audience) {
     return packageFault('bad_token', { detail: `aud is not ${audience}` });
   }
-  // Only the dispatch speaks for others.
-  if (claims.org !== undefined && record.role !== 'dispatch') {
-    return packageFault('bad_token', { detail: `org in a token of the role ${record.role}` });
+  // Only the dispatch speaks for others, and says what they are.
+  if ((claims.org ?? claims.rol) !== undefined && record.role !== 'dispatch') {
+    return packageFault('bad_token', { detail: `org or rol in a token of the role ${record.role}` });
+  }
+  if (claims.rol !== undefined && claims.org === undefined) {
+    return packageFault('bad_token', { detail: 'rol without org' });
   }
   return undefined;
 };

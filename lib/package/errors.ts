@@ -38,7 +38,7 @@ export class PackageError extends Error {
   readonly code: CallCode;
   readonly scope: number | undefined;
   readonly issues: readonly PackageIssue[];
-  /** ms in which packages of that scope wait here. */
+  /** ms in which packages of that scope to that node wait here; those of another node's asking at most 10 s. */
   readonly delay: number | undefined;
   readonly from: string | undefined;
 

@@ -2,7 +2,7 @@
 // PROTOCOL.md sections 8.1 and 8.2.
 import { JtiSource } from './jti.js';
 import { CLOCK_TOLERANCE, MAX_TOKEN_TTL } from './limits.js';
-import type { KeyRecord, Package, Signer } from './package.js';
+import type { KeyRecord, Package, SenderRole, Signer } from './package.js';
 import type { PeerSettings } from './peer-settings.js';
 import { writeToken } from './token.js';
 
@@ -17,6 +17,7 @@ export interface Letter {
   readonly jti?: string | undefined;
   readonly re?: string | undefined;
   readonly org?: string | undefined;
+  readonly rol?: SenderRole | undefined;
 }
 
 export class Outbound {
@@ -45,7 +46,10 @@ export class Outbound {
   }
 
   /** Undefined: its time is over. A RangeError when it is longer than a peer may accept. */
-  sign({ pkg, exp, iat: first, jti = this.jti(), re, org }: Letter, to: KeyRecord | undefined): string | undefined {
+  sign(
+    { pkg, exp, iat: first, jti = this.jti(), re, org, rol }: Letter,
+    to: KeyRecord | undefined,
+  ): string | undefined {
     const { audience } = this.#settings;
     const now = Math.floor(this.#settings.wall() / 1000);
     if (exp + (first === undefined ? 0 : CLOCK_TOLERANCE) <= now) return undefined;
@@ -57,6 +61,7 @@ export class Outbound {
       jti,
       re,
       org,
+      rol,
       aud: audience,
     });
   }

@@ -36,12 +36,15 @@ export interface Claims {
   readonly jti: string;
   /** The jti this one answers. */
   readonly re?: string;
-  /** Who sent it first, when the dispatch has forwarded it. */
+  /** Who sent it first, when the dispatch has forwarded it, and in which role. */
   readonly org?: string;
+  readonly rol?: SenderRole;
   readonly aud?: string;
 }
 
 export type Role = 'front' | 'service' | 'dispatch';
+/** Of those whose packages are forwarded. */
+export type SenderRole = Exclude<Role, 'dispatch'>;
 export type Algorithm = 'ES256' | 'HS256';
 export type Permission = 'assign';
 

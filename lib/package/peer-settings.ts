@@ -1,9 +1,11 @@
 // What a peer is given and whom it tells, as types. The machine is peer.ts. PROTOCOL.md section 8.4.
 import type { Rate } from '../bytes/rate.js';
+import type { Asked } from './asked.js';
 import type { PackageFault } from './codes.js';
 import type { PackageError } from './errors.js';
 import type { Claims, KeyRecord, KeySource, Signer } from './package.js';
 import type { Incoming, PeerFace } from './peer-types.js';
+import type { Rates } from './rates.js';
 import type { ReplayCache } from './replay.js';
 import type { Router } from './router.js';
 
@@ -17,6 +19,8 @@ export interface PeerSettings<Data = unknown> {
   readonly audience?: string | undefined;
   /** One for all peers, or a token could be used again on another connection. */
   readonly replay?: ReplayCache | undefined;
+  /** One for all peers as well, or a limit would begin anew with each connection. */
+  readonly rates?: Rates | undefined;
   /** Monotonic ms: for what ends or begins without the driver, such as a handler. */
   readonly now: () => number;
   /** ms since 1970. */
@@ -32,7 +36,10 @@ export interface PeerSettings<Data = unknown> {
   readonly maxCalls?: number | undefined;
   /** Packages that wait because the peer said so. Default 1,024. */
   readonly maxQueued?: number | undefined;
-  /** Of each scope that says none; undefined: no limit. Scopes that nobody declared share one. */
+  /**
+   * Of each scope that says none, and for each sender; undefined: no limit. Scopes that nobody declared share one; those by which documents
+   * are kept (1, 101 to 104) have none.
+   */
   readonly limit?: Rate | undefined;
   /** Scopes from 1000 on that nobody declared: 'route' asks `route`. Default 'refuse'. */
   readonly undeclared?: 'refuse' | 'route' | undefined;
@@ -41,8 +48,11 @@ export interface PeerSettings<Data = unknown> {
    * destination than us is refused.
    */
   route?(incoming: Incoming, peer: PeerFace<Data>): 'here' | 'taken' | PackageFault;
-  /** Somebody else than this peer waits for the answer to that jti: it needs no permission and has no rate, for it was asked for. */
-  awaited?(re: string, record: KeyRecord): boolean;
+  /**
+   * What was passed on to this peer under that jti, while it may be answered: its answer needs no permission and has no rate, for it was
+   * asked for. Undefined: nothing.
+   */
+  awaited?(re: string, record: KeyRecord): Asked | undefined;
 }
 
 /** What the machine tells while an input or a call runs. */

@@ -2,7 +2,17 @@
 // wrong answer, a call of a scope that nobody answers, and a number in the place of a scope do not compile. PROTOCOL.md section 8.5.
 import type { PackageCode, PackageFault } from './codes.js';
 import type { Step } from './compose.js';
-import type { Claims, Grant, JsonObject, KeyRecord, Package, PackageFooter, PackageHeader } from './package.js';
+import type {
+  Claims,
+  Grant,
+  JsonObject,
+  KeyRecord,
+  Package,
+  PackageFooter,
+  PackageHeader,
+  Role,
+  SenderRole,
+} from './package.js';
 import type { AnyScope, BodyOf, ReplyOf, SentBodyOf, SentReplyOf } from './scope.js';
 
 /** A package that came and passed all of section 8.4 up to its rate. */
@@ -16,6 +26,8 @@ export interface Incoming {
   readonly record: KeyRecord;
   /** Who sent it first. */
   readonly from: string;
+  /** In which role, as its key or the dispatch says; undefined: a dispatch forwards it that does not say. */
+  readonly role: Role | undefined;
   /** Monotonic ms. */
   readonly receivedAt: number;
   /** The how manyth of this peer. */
@@ -63,6 +75,7 @@ export interface Outgoing {
   readonly body?: JsonObject | undefined;
   readonly footer?: PackageFooter | undefined;
   readonly org?: string | undefined;
+  readonly rol?: SenderRole | undefined;
   readonly re?: string | undefined;
   /** Seconds since 1970: the deadline travels along. */
   readonly exp: number;
@@ -126,6 +139,8 @@ export interface Context<S extends AnyScope = AnyScope, Data = unknown> {
   readonly data: Data;
   /** Who sent it first. */
   readonly from: string;
+  /** In which role: what a dispatch forwards has its sender's, while `grant` is the dispatch's. Undefined: nobody says. */
+  readonly role: Role | undefined;
   /** Who signed this hop, and what he may do. */
   readonly grant: Grant;
   /** Aborted when the peer is gone, or when nobody waits for the answer any more. */

@@ -27,6 +27,7 @@ import type {
   PeerFace,
   SendOptions,
 } from './peer-types.js';
+import { roleOf } from './permission.js';
 import { Rates } from './rates.js';
 import { Request, type RequestPort } from './request.js';
 import type { Route } from './router.js';
@@ -44,7 +45,7 @@ export class Peer<Data = unknown> implements PeerFace<Data> {
   readonly #answers: Answers;
   readonly #line: Line;
   readonly #requests: RequestPort<Data>;
-  readonly #rates = new Rates();
+  readonly #rates: Rates;
   /** Requests whose signal somebody looks at. */
   readonly #watched: Timeouts<Request<Data>, Request<Data>> = new Timeouts();
   readonly #counters: PeerCounters = { received: 0, sent: 0, answers: 0, stray: 0, taken: 0, failed: 0, faults: {} };
@@ -54,9 +55,10 @@ export class Peer<Data = unknown> implements PeerFace<Data> {
   #ended = false;
 
   constructor(settings: PeerSettings<Data>, sink: PeerSink) {
-    const { audience, replay } = settings;
+    const { audience, replay, rates = new Rates() } = settings;
     const limits = limitsOf(settings);
     this.#settings = settings;
+    this.#rates = rates;
     this.#sink = sink;
     this.#terms = { audience, replay, wall: () => settings.wall() };
     this.#outbound = new Outbound(settings);
@@ -151,7 +153,7 @@ export class Peer<Data = unknown> implements PeerFace<Data> {
     return this.#calls.send(scope, body, options);
   }
 
-  forward({ header, body, footer, org, re, exp, iat }: Outgoing): string | undefined {
+  forward({ header, body, footer, org, rol, re, exp, iat }: Outgoing): string | undefined {
     if (this.#ended) return undefined;
     const pkg: Package = {
       header,
@@ -159,7 +161,7 @@ export class Peer<Data = unknown> implements PeerFace<Data> {
       footer: footer ?? writeFooter(undefined, { t: this.#settings.wall() }),
     };
     const jti = this.#outbound.jti();
-    const token = this.#outbound.sign({ pkg, exp, iat, jti, re, org }, this.#record);
+    const token = this.#outbound.sign({ pkg, exp, iat, jti, re, org, rol }, this.#record);
     if (token === undefined) return undefined;
     this.#transmit(token);
     return jti;
@@ -200,14 +202,15 @@ export class Peer<Data = unknown> implements PeerFace<Data> {
 
   /** What is no answer to a call of ours. */
   #take(arrived: Arrived, now: number): PackageFault | undefined {
-    const checked = checkArrived(arrived, this.#settings);
+    const checked = checkArrived(arrived, this.#settings, (reply) => this.#calls.hasAsked(reply));
     if (checked === 'stray') return this.#drop(arrived, now);
     if (checked.kind !== 'checked') return checked;
     const { route, scope, body } = checked;
     const { header } = arrived;
-    if (!checked.awaited) {
-      const limit = route?.limit ?? scope?.limit ?? this.#settings.limit;
-      const delay = this.#rates.take(scope?.id ?? Rates.UNDECLARED, limit, now);
+    const { claims } = arrived.judged;
+    if (!checked.asked) {
+      const limit = route?.limit ?? scope?.limit ?? Rates.general(header.scope, this.#settings.limit);
+      const delay = this.#rates.take(fromOf(claims), scope?.id ?? Rates.UNDECLARED, limit, now);
       if (delay > 0) return packageFault('rate_limited', { delay });
     }
     const incoming = this.#accept(arrived, now);
@@ -218,7 +221,7 @@ export class Peer<Data = unknown> implements PeerFace<Data> {
     if (where !== 'here') return where === 'taken' ? undefined : where;
     if (route !== undefined) return this.#begin(route, incoming, body, arrived.size);
     if (header.scope === PING.id) return this.#reply(incoming, PING, undefined, 0);
-    return incoming.claims.re === undefined ? packageFault('unknown_scope') : this.#drop(arrived, now);
+    return claims.re === undefined ? packageFault('unknown_scope') : this.#drop(arrived, now);
   }
 
   #begin(route: Route<Data>, incoming: Incoming, body: unknown, size: number): PackageFault | undefined {
@@ -242,12 +245,11 @@ export class Peer<Data = unknown> implements PeerFace<Data> {
     this.#accept(arrived, now);
     this.#counters.answers++;
     const delay = footer?.delay;
-    this.#calls.delayed(call.scope.id, delay, now);
-    if (header.scope !== ERROR.id) call.resolve({ body: checked.body, footer, claims, from });
-    else {
-      const { code, issues } = readError(checked.body);
-      call.fail(code, { issues, delay, from });
-    }
+    const error = header.scope === ERROR.id ? readError(checked.body) : undefined;
+    const about = { scope: call.scope.id, to: call.to };
+    this.#calls.delayed(about, { delay, code: error?.code, org: claims.org }, now);
+    if (error === undefined) call.resolve({ body: checked.body, footer, claims, from });
+    else call.fail(error.code, { issues: error.issues, delay, from });
     return undefined;
   }
 
@@ -259,7 +261,7 @@ export class Peer<Data = unknown> implements PeerFace<Data> {
     if (checked?.kind !== 'body') return undefined;
     const { code, scope, issues } = readError(checked.body);
     const delay = footer?.delay;
-    if (scope !== undefined) this.#calls.delayed(scope, delay, now);
+    this.#calls.refused(claims.re, scope, { delay, code, org: claims.org }, now);
     this.#sink.refused?.(new PackageError(code, { scope, issues, delay, from: fromOf(claims) }), claims.re);
     return undefined;
   }
@@ -267,7 +269,8 @@ export class Peer<Data = unknown> implements PeerFace<Data> {
   #accept({ judged, header, footer }: Arrived, receivedAt: number): Incoming {
     const { claims, record } = judged;
     const body = judged.body as JsonObject | undefined;
-    const incoming = { header, body, footer, claims, record, from: fromOf(claims), receivedAt, op: ++this.#op };
+    const whose = { from: fromOf(claims), role: roleOf(record, claims) };
+    const incoming = { header, body, footer, claims, record, ...whose, receivedAt, op: ++this.#op };
     this.#sink.heard?.(incoming);
     return incoming;
   }
@@ -288,7 +291,7 @@ export class Peer<Data = unknown> implements PeerFace<Data> {
   #reply(incoming: Incoming, { id, name, reply }: AnyScope, body: unknown, wished: number): undefined {
     if (this.#ended || reply === undefined) return undefined;
     const lengths = reply.scope === id ? undefined : this.#settings.router.scope(reply.scope)?.lengths;
-    const delay = Math.max(wished, this.#rates.delay(id, this.#settings.now()));
+    const delay = Math.max(wished, this.#rates.delay(incoming.from, id, this.#settings.now()));
     const fault = this.#answers.reply(incoming, reply, body, lengths, delay);
     if (fault === undefined) return undefined;
     this.#failed(new TypeError(`the answer to scope ${id} (${name}) is not valid: ${describeFault(fault)}`), incoming);

@@ -1,8 +1,8 @@
 // Who sent a package and what it says → may he. Asked before the scope is known and before the body has been looked at.
 // PROTOCOL.md sections 8.4 (role, scope, user) and 9 (roles).
 import { type PackageFault, packageFault } from './codes.js';
-import { ERROR } from './core-scopes.js';
-import type { Grant, PackageHeader, Role } from './package.js';
+import { ERROR, UD_REQ_OWNERSHIP } from './core-scopes.js';
+import type { Claims, Grant, PackageHeader, Role } from './package.js';
 import { isObject } from './schema.js';
 import { FIRST_OWN_SCOPE } from './scope.js';
 import { rangeOf } from './scope-table.js';
@@ -28,15 +28,21 @@ export const checkPermission = (header: PackageHeader, body: unknown, grant: Gra
   return undefined;
 };
 
-/** What the dispatch forwards, which is what has an `org`, it has asked for the role of its sender. */
+/** Of who sent it first; undefined: a dispatch forwards it, and does not say. */
+export const roleOf = ({ role }: Pick<Grant, 'role'>, { org, rol }: Claims): Role | undefined =>
+  org === undefined ? role : rol;
+
+/** What a dispatch forwards is asked for the role of its sender: the dispatch may not know the scope, and not have asked. */
 export const checkRole = (
   scope: number,
   roles: readonly Role[] | undefined,
-  role: Role,
-  org: string | undefined,
-): PackageFault | undefined =>
-  roles === undefined ||
-  roles.includes(role) ||
-  (role === 'dispatch' && (scope >= FIRST_OWN_SCOPE || org !== undefined))
-    ? undefined
-    : forbidden(`scope ${scope} of the role ${role}`);
+  role: Role | undefined,
+): PackageFault | undefined => {
+  if (roles === undefined || (role !== undefined && roles.includes(role))) return undefined;
+  // What the dispatch says itself.
+  if (role === 'dispatch' && scope >= FIRST_OWN_SCOPE) return undefined;
+  return forbidden(`scope ${scope} of ${role === undefined ? 'no role' : `the role ${role}`}`);
+};
+
+/** Ownership is between a node and the dispatch; only a request for it may go to a front, which asks on the node's behalf. */
+export const isForwardable = (scope: number): boolean => rangeOf(scope) !== 'userdata' || scope === UD_REQ_OWNERSHIP.id;

@@ -3,7 +3,7 @@
 import { textOf } from '../fault.js';
 import { type PackageCode, type PackageFault, packageFault } from './codes.js';
 import { PackageError, Refusal } from './errors.js';
-import type { Claims, Grant, Package, PackageFooter, PackageHeader } from './package.js';
+import type { Claims, Grant, Package, PackageFooter, PackageHeader, Role } from './package.js';
 import type { Context, Incoming, PeerFace, Replied } from './peer-types.js';
 import type { Route } from './router.js';
 import type { AnyScope } from './scope.js';
@@ -63,6 +63,10 @@ export class Request<Data> implements Context<AnyScope, Data> {
 
   get from(): string {
     return this.incoming.from;
+  }
+
+  get role(): Role | undefined {
+    return this.incoming.role;
   }
 
   get grant(): Grant {

@@ -8,7 +8,7 @@ import { type AnyScope, type BodySchema, defineScope, type ReplyElsewhere, type 
 import { ScopeTable } from './scope-table.js';
 
 export interface RouteOptions {
-  /** Who may send it, besides what the scope says. The dispatch may forward it in any case, since it has asked for the role. */
+  /** Who may send it, besides what the scope says. Of what a dispatch forwards, the role of its sender. */
   readonly roles?: readonly Role[];
   /** Instead of the scope's own limit. */
   readonly limit?: Rate;
@@ -97,6 +97,11 @@ export class Router<Data = unknown> {
   /** A scope that is known, with a handler or without. */
   scope(id: number): AnyScope | undefined {
     return this.#table.get(id);
+  }
+
+  /** The answer of another scope that is known. */
+  isReply(id: number): boolean {
+    return this.#table.isReply(id);
   }
 
   /** By number; those of the protocol too. */

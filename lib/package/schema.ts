@@ -127,6 +127,7 @@ export const claimsSchema: $ZodType = z.strictObject({
   jti,
   re: z.optional(jti),
   org: z.optional(nodeID),
+  rol: z.optional(z.enum(['front', 'service'])),
   aud: z.optional(text),
 });
 

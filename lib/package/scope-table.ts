@@ -34,8 +34,11 @@ export const rangeOf = (scope: number): ScopeRange =>
 
 export class ScopeTable {
   readonly #scopes = new Map<number, AnyScope>(CORE_SCOPES.map((scope) => [scope.id, scope]));
+  /** Scopes that are the answers of others. */
+  readonly #replies = new Set<number>();
 
   constructor(scopes: Iterable<AnyScope> = []) {
+    for (const scope of CORE_SCOPES) this.#reply(scope);
     for (const scope of scopes) this.add(scope);
   }
 
@@ -48,6 +51,12 @@ export class ScopeTable {
     const range = rangeOf(scope.id);
     if (range !== 'own') throw new RangeError(`scope ${scope.id} (${scope.name}) is not free: ${range}`);
     this.#scopes.set(scope.id, scope);
+    this.#reply(scope);
+  }
+
+  /** Another scope than it is answered by it. */
+  isReply(id: number): boolean {
+    return this.#replies.has(id);
   }
 
   get(id: number): AnyScope | undefined {
@@ -61,5 +70,9 @@ export class ScopeTable {
   /** By number. */
   list(): AnyScope[] {
     return [...this.#scopes.values()].sort((a, b) => a.id - b.id);
+  }
+
+  #reply({ id, reply }: AnyScope): void {
+    if (reply !== undefined && reply.scope !== id) this.#replies.add(reply.scope);
   }
 }

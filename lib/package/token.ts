@@ -163,14 +163,15 @@ const refuse = (fault: PackageFault, record?: KeyRecord, claims?: Claims, header
 export interface ClaimsGiven extends Pick<Claims, 'iat' | 'exp' | 'jti'> {
   readonly re?: string | undefined;
   readonly org?: string | undefined;
+  readonly rol?: Claims['rol'] | undefined;
   readonly aud?: string | undefined;
 }
 
 /** The order of the members is that of section 11.4. A RangeError when the token is longer than a peer may accept. */
 export const writeToken = (signer: Signer, { header, body, footer }: Package, claims: ClaimsGiven): string => {
-  const { iat, exp, jti, re, org, aud } = claims;
+  const { iat, exp, jti, re, org, rol, aud } = claims;
   // JSON leaves out what is undefined.
-  const token = signer.sign(escapeJson({ header, body, footer, iss: signer.node, iat, exp, jti, re, org, aud }));
+  const token = signer.sign(escapeJson({ header, body, footer, iss: signer.node, iat, exp, jti, re, org, rol, aud }));
   if (token.length > MAX_PACKAGE) throw new RangeError(`a package of ${token.length} octets; at most ${MAX_PACKAGE}`);
   return token;
 };

@@ -38,8 +38,9 @@ export const isUsualFooter = (value: JsonObject): boolean => {
 
 /** Without aud. Of no id longer than it may be. */
 export const isUsualClaims = (value: JsonObject): boolean => {
-  const { iss, iat, exp, jti, re, org } = value as { readonly [Name in keyof Claims]: unknown };
+  const { iss, iat, exp, jti, re, org, rol } = value as { readonly [Name in keyof Claims]: unknown };
   if (!isNode(iss) || !isWhole(iat) || !isWhole(exp) || !isToken(jti)) return false;
   if ((re !== undefined && !isToken(re)) || (org !== undefined && !isNode(org))) return false;
-  return Object.keys(value).length === 4 + present(re, org);
+  if (rol !== undefined && rol !== 'front' && rol !== 'service') return false;
+  return Object.keys(value).length === 4 + present(re, org, rol);
 };

@@ -11,6 +11,7 @@ import type { ServerPackages } from '../options/packages-types.js';
 import { MAX_PACKAGE } from '../package/limits.js';
 import { Nodes } from '../package/nodes.js';
 import type { KeyRecord, KeySource, Signer } from '../package/package.js';
+import { Rates } from '../package/rates.js';
 import { ReplayCache } from '../package/replay.js';
 import { Router } from '../package/router.js';
 import type { Connection } from '../websocket/connection.js';
@@ -40,12 +41,23 @@ export class Packages {
     this.#options = options;
     this.#host = host;
     const { key, router = new Router(), replay = new ReplayCache(), nodes = new Nodes(), events = {} } = options;
-    const { audience, limit, undeclared, maxConcurrent, maxWaiting, maxCalls, maxQueued, route, awaited } = options;
+    const {
+      rates = new Rates(),
+      audience,
+      limit,
+      undeclared,
+      maxConcurrent,
+      maxWaiting,
+      maxCalls,
+      maxQueued,
+      route,
+      awaited,
+    } = options;
     this.#house = { self: key.node, nodes, events, host, gone: (guest) => this.#guests.delete(guest) };
     const limits = { limit, undeclared, maxConcurrent, maxWaiting, maxCalls, maxQueued };
     const hooks = { ...(route === undefined ? {} : { route }), ...(awaited === undefined ? {} : { awaited }) };
     const random = (size: number): Uint8Array => nodeSuite.random(size);
-    this.#shared = { router, replay, audience, ...limits, ...hooks, now, wall, random };
+    this.#shared = { router, replay, rates, audience, ...limits, ...hooks, now, wall, random };
     this.#pacer = new Pacer({ deadline: () => this.#lookAt, tick: (time) => this.#look(time) });
   }
 

@@ -685,6 +685,7 @@ t.test('options that are wrong are named', async (t) => {
   for (const [name, options, message] of [
     ['no store', { ...good, store: undefined }, /createDispatch: store: must be a Store/],
     ['no key', { ...good, key: DISPATCH_KEY.privateKey }, /key: must be a Signer/],
+    ['another name', { ...good, key: dispatchSigner('dispatch-eu') }, /key: must be a Signer of the node `dispatch`/],
     ['no ring', { ...good, keys: {} }, /keys: must be a KeyRing/],
     ['an unknown one', { ...good, leaes: 5 }, /leaes/],
     ['a lease of nothing', { ...good, lease: 0 }, /lease/],

@@ -20,6 +20,7 @@ const ECHO = defineScope({
 const NOTE = defineScope({ id: 1001, name: 'NOTE', body: z.object({ n: z.number() }) });
 const ASK = defineScope({ id: 1002, name: 'ASK', reply: { scope: 1003, body: z.object({ n: z.number() }) } });
 const SAYS = defineScope({ id: 1003, name: 'SAYS', body: z.object({ n: z.number() }) });
+const LIKE = defineScope({ id: 1005, name: 'LIKE', body: z.object({ n: z.number() }) });
 
 /** A call, and how it ended as soon as that is known. */
 const outcome = (promise: Promise<unknown>): { readonly ended: () => unknown } => {
@@ -407,38 +408,194 @@ t.test('who is told in time to wait is never refused', async (t) => {
   t.same(b.peer.counters().faults, {});
 });
 
+/** What the dispatch of `b` says of the how manyth package of `a`; `org`: that it is another node that says so. */
+const tell = async (
+  { b, a, run, clock }: Ends,
+  at: number,
+  code: 'busy' | 'rate_limited' | undefined,
+  delay: number,
+  org?: string,
+): Promise<void> => {
+  const { header, claims } = read(a.sent[at] as string);
+  const body = code === undefined ? { text: 'x' } : { code, message: '', scope: header['scope'] };
+  b.peer.forward({
+    header: { scope: code === undefined ? (header['scope'] as number) : 2, internal: true, body: true },
+    body,
+    footer: { t: 1, delay },
+    re: claims['jti'] as string,
+    exp: Math.floor((WALL + clock.now()) / 1000) + 60,
+    ...(org === undefined ? {} : { org, rol: 'front' }),
+  });
+  await run();
+};
+
+const deaf: EndsOptions = { b: { undeclared: 'route', route: () => 'taken' } };
+const sentTo = ({ a }: Ends, node: string): number =>
+  a.sent.filter((token) => read(token).header['destination'] === node).length;
+
+t.test('a delay of one node is for what goes there, whatever it says', async (t) => {
+  for (const [name, code, delay] of [
+    ['an answer', undefined, 300_000],
+    ['a refusal', 'busy', 300_000],
+    ['a rate', 'rate_limited', 300_000],
+  ] as const) {
+    const ends = pairOf(deaf);
+    const { a, run, advance } = ends;
+    const call = a.peer.call(ECHO, { text: 'x' }, { destination: 'bad' }).catch((error: unknown) => error);
+    await run();
+    await tell(ends, 0, code, delay, 'bad');
+    t.match(await call, code === undefined ? { text: 'x' } : { code, delay });
+    const send = (destination: string): unknown =>
+      a.peer.call(ECHO, { text: 'x' }, { destination, timeout: 60_000 }).catch(() => {});
+    for (const destination of ['bad', 'good', 'bad', 'good']) send(destination);
+    a.peer.call(ECHO, { text: 'x' }).catch(() => {});
+    await run();
+    t.strictSame([sentTo(ends, 'good'), sentTo(ends, 'bad'), a.sent.length], [2, 1, 4], name);
+    await advance(9_999);
+    t.equal(sentTo(ends, 'bad'), 1);
+    await advance(1);
+    t.equal(sentTo(ends, 'bad'), 2, 'and not for minutes');
+  }
+});
+
+t.test('so it is with notes, of which nobody waits for an answer', async (t) => {
+  const ends = pairOf(deaf);
+  const { a, run } = ends;
+  for (const destination of ['bad', 'good']) a.peer.send(NOTE, { n: 1 }, { destination });
+  await run();
+  // What is told by the dispatch, and by a node; of what was never sent nobody is believed.
+  await tell(ends, 0, 'busy', 1_000);
+  await tell(ends, 1, 'busy', 0, 'good');
+  const { b } = ends;
+  for (const org of [undefined, 'evil']) {
+    const header = { scope: 2, internal: true, body: true };
+    const body = { code: 'busy', message: '', scope: org === undefined ? 1000 : NOTE.id };
+    b.peer.forward({ header, body, footer: { t: 1, delay: 1_000 }, exp: WALL / 1000 + 60, re: 'never-sent', org });
+  }
+  await run();
+  t.equal(a.told.refused.length, 4);
+  for (const destination of ['bad', 'good', 'other']) a.peer.send(NOTE, { n: 2 }, { destination });
+  a.peer.send(NOTE, { n: 2 });
+  await run();
+  t.strictSame([sentTo(ends, 'bad'), sentTo(ends, 'good'), sentTo(ends, 'other'), a.sent.length], [1, 2, 1, 5]);
+});
+
+t.test('a rate of the dispatch itself counts all packages of the scope, to whomever, and in turns', async (t) => {
+  const ends = pairOf(deaf);
+  const { a, run, advance } = ends;
+  a.peer.send(NOTE, { n: 0 }, { destination: 'x' });
+  await run();
+  await tell(ends, 0, 'rate_limited', 100);
+  for (let i = 0; i < 3; i++) for (const destination of ['x', 'y']) a.peer.send(NOTE, { n: i }, { destination });
+  a.peer.send(LIKE, { n: 1 }, { destination: 'x' });
+  await run();
+  t.equal(a.sent.length, 2, 'another scope is another matter');
+  const left: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    await advance(100);
+    left.push(sentTo(ends, 'y'));
+  }
+  t.strictSame(left, [0, 1, 1, 2, 2, 3]);
+  t.equal(a.sent.length, 8);
+  await advance(100);
+  a.peer.send(NOTE, { n: 9 }, { destination: 'x' });
+  t.equal(a.sent.length, 9, 'then at once');
+});
+
+t.test('who was too busy once is soon sent as much as before', async (t) => {
+  const ends = pairOf({ ...deaf, a: { maxQueued: 5_000 } });
+  const { a, run, advance } = ends;
+  a.peer.send(NOTE, { n: 0 });
+  await run();
+  await tell(ends, 0, 'busy', 1_000);
+  for (let i = 0; i < 1_000; i++) a.peer.send(NOTE, { n: i });
+  await advance(999);
+  t.equal(a.sent.length, 1);
+  await advance(1);
+  t.equal(a.sent.length, 2, 'one first');
+  await advance(499);
+  t.equal(a.sent.length, 2, 'time for another no');
+  await advance(501);
+  t.ok(a.sent.length > 8 && a.sent.length < 50, `${a.sent.length} a second later`);
+  await advance(2_000);
+  t.equal(a.sent.length, 1_001);
+});
+
+t.test('delays: nobody fills the places of all', async (t) => {
+  const delays = new Delays(10);
+  const slow = { ms: 1_000, steady: true, foreign: false };
+  for (const node of ['a', 'b']) delays.told(1, node, slow, 0);
+  const wait = (to: string): string => {
+    const waiting = delays.wait(1, to, () => {}, 0);
+    return typeof waiting === 'string' ? waiting : 'waits';
+  };
+  for (let i = 0; i < 10; i++) t.equal(wait('a'), 'waits');
+  t.equal(wait('a'), 'full');
+  for (let i = 0; i < 5; i++) t.equal(wait('b'), 'waits');
+  t.equal(wait('b'), 'full');
+  t.equal(wait('c'), 'now');
+  t.equal(delays.size, 15);
+  // Who is sent may end all of it.
+  delays.told(3, undefined, { ...slow, ms: 10 }, 0);
+  for (let i = 0; i < 2; i++) delays.wait(3, undefined, () => delays.clear(), 0);
+  delays.tick(10);
+  t.strictSame([delays.size, delays.deadline()], [0, Number.POSITIVE_INFINITY]);
+});
+
+t.test('a late answer of another node is dropped, whatever its scope: who knows what it was asked', async (t) => {
+  const ends = pairOf(deaf);
+  const { a, b, advance, run } = ends;
+  const got: unknown[] = [];
+  a.router.on(SAYS, ({ n }) => got.push(n)).on(NOTE, ({ n }) => got.push(n));
+  const call = outcome(a.peer.call(ASK, undefined, { destination: 'other', timeout: 1_000 }));
+  await run();
+  await advance(1_000);
+  t.equal(call.ended(), 'timeout');
+  const re = read(a.sent[0] as string).claims['jti'] as string;
+  const exp = WALL / 1000 + 60;
+  for (const scope of [SAYS.id, NOTE.id]) {
+    const header = { scope, internal: true, body: true };
+    b.peer.forward({ header, body: { n: 1 }, re, exp, org: 'other', rol: 'service' });
+    if (scope === NOTE.id) b.peer.forward({ header, body: { n: 2 }, re, exp });
+  }
+  await run();
+  t.strictSame(got, []);
+  t.equal(a.peer.counters().stray, 3);
+});
+
 t.test('delays: longer than a package lives is as good as never, and many scopes are not kept', (t) => {
   const delays = new Delays(10);
   const sent: number[] = [];
-  delays.told(1, Number.MAX_SAFE_INTEGER, 0);
-  delays.told(2, -5, 0);
-  delays.told(3, Number.NaN, 0);
+  delays.told(1, undefined, { ms: Number.MAX_SAFE_INTEGER, steady: true, foreign: false }, 0);
+  delays.told(2, undefined, { ms: -5, steady: true, foreign: false }, 0);
+  delays.told(3, undefined, { ms: Number.NaN, steady: true, foreign: false }, 0);
   t.equal(
-    delays.wait(2, () => sent.push(2), 0),
+    delays.wait(2, undefined, () => sent.push(2), 0),
     'now',
   );
   t.equal(
-    delays.wait(3, () => sent.push(3), 0),
+    delays.wait(3, undefined, () => sent.push(3), 0),
     'now',
   );
   t.type(
-    delays.wait(1, () => sent.push(1), 0),
+    delays.wait(1, undefined, () => sent.push(1), 0),
     'object',
   );
   t.equal(delays.deadline(), 300_000);
-  for (let scope = 0; scope < 5_000; scope++) delays.told(10 + scope, 1_000, 0);
+  for (let scope = 0; scope < 5_000; scope++)
+    delays.told(10 + scope, undefined, { ms: 1_000, steady: true, foreign: false }, 0);
   t.equal(
-    delays.wait(5_000, () => {}, 0),
+    delays.wait(5_000, undefined, () => {}, 0),
     'now',
     'beyond the bound nothing is remembered',
   );
-  delays.told(6_000, 50, 2_000);
+  delays.told(6_000, undefined, { ms: 50, steady: true, foreign: false }, 2_000);
   t.type(
-    delays.wait(6_000, () => {}, 2_000),
+    delays.wait(6_000, undefined, () => {}, 2_000),
     'object',
     'what is over makes room',
   );
-  delays.told(1, 10, 299_000);
+  delays.told(1, undefined, { ms: 10, steady: true, foreign: false }, 299_000);
   t.equal(delays.size, 2);
   delays.tick(300_000);
   t.same(sent, [1], 'a shorter delay takes nothing back');

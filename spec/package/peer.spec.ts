@@ -10,6 +10,7 @@ import { Refusal } from '../../lib/package/errors.js';
 import { Line } from '../../lib/package/line.js';
 import type { JsonObject } from '../../lib/package/package.js';
 import type { Incoming, PeerFace } from '../../lib/package/peer-types.js';
+import { Rates } from '../../lib/package/rates.js';
 import { defineScope } from '../../lib/package/scope.js';
 import { writeToken } from '../../lib/package/token.js';
 import { type Ends, type EndsOptions, last, pairOf, read, WALL } from './ends.js';
@@ -684,6 +685,64 @@ t.test('a rate is kept scope by scope, scopes nobody declared share one, and ans
   t.equal((await calls).length, 5);
 });
 
+t.test('a limit is one of each who sent it first, and documents have none but their own', async (t) => {
+  const limit = { perSecond: 0.001, burst: 1 };
+  const rates = new Rates();
+  const { a, b, run } = pairOf({ a: { limit, rates } });
+  let saved = 0;
+  a.router.on(UD_TRANSFER, () => void saved++).on(NOTE, () => {});
+  await Promise.all([a.peer.call(PING), run()]);
+  const exp = WALL / 1000 + 60;
+  const send = (scope: number, body: JsonObject, org?: string): unknown =>
+    b.peer.forward({ header: { scope, internal: true, body: true }, body, exp, ...(org === undefined ? {} : { org }) });
+  for (let i = 0; i < 5; i++) send(UD_TRANSFER.id, { userData: {} });
+  for (const org of ['x', 'y', 'x', undefined, 'y']) send(NOTE.id, { n: 1 }, org);
+  await run();
+  t.equal(saved, 5);
+  t.same(a.peer.counters().faults, { rate_limited: 2 });
+  t.equal(rates.size, 3);
+  const own = pairOf({ a: { limit } });
+  own.a.router.on(UD_TRANSFER, { limit }, () => {});
+  await Promise.all([own.a.peer.call(PING), own.run()]);
+  for (let i = 0; i < 2; i++) {
+    own.b.peer.forward({ header: { scope: 101, internal: true, body: true }, body: { userData: {} }, exp });
+  }
+  await own.run();
+  t.same(own.a.peer.counters().faults, { rate_limited: 1 }, 'a limit of the route is one');
+});
+
+t.test('roles are those of who sent it first, and only where a dispatch says what he is', async (t) => {
+  const { a, b, run } = pairOf();
+  const got: unknown[] = [];
+  a.router
+    .on(ECHO, { roles: ['service'] }, ({ text }, ctx) => {
+      got.push([ctx.from, ctx.role, ctx.incoming.role]);
+      return { text };
+    })
+    .on(NOTE, (_body, ctx) => got.push([ctx.from, ctx.role]));
+  await Promise.all([a.peer.call(PING), run()]);
+  const exp = WALL / 1000 + 60;
+  const say = async (scope: number, body: JsonObject, more: object): Promise<void> => {
+    b.peer.forward({ header: { scope, internal: true, body: true }, body, exp, ...more });
+    await run();
+  };
+  await say(1000, { text: 'x' }, { org: 'svc-z', rol: 'service' });
+  for (const more of [{ org: 'gate', rol: 'front' }, { org: 'svc-z' }]) await say(1000, { text: 'x' }, more);
+  await say(1000, { text: 'x' }, {});
+  await say(1001, { n: 1 }, { org: 'svc-z' });
+  t.strictSame(got, [
+    ['svc-z', 'service', 'service'],
+    ['dispatch', 'dispatch', 'dispatch'],
+    ['svc-z', undefined],
+  ]);
+  t.same(a.peer.counters().faults, { forbidden: 2 });
+  // Which documents are whose is between a node and its dispatch.
+  a.router.on(UD_TRANSFER, () => got.push('a document'));
+  await say(101, { userData: {} }, { org: 'svc-z', rol: 'service' });
+  t.same(a.peer.counters().faults, { forbidden: 3 });
+  t.equal(got.length, 3);
+});
+
 t.test('route decides where a package goes, and sees it as it came', async (t) => {
   const seen: Incoming[] = [];
   let where: () => 'here' | 'taken' | ReturnType<typeof packageFault> = () => 'taken';
@@ -749,13 +808,20 @@ t.test('route decides where a package goes, and sees it as it came', async (t) =
   t.equal(seen.length, before);
 });
 
+const ASKED = defineScope({
+  id: 1000,
+  name: 'ASK',
+  body: z.object({ q: z.string() }),
+  reply: z.object({ a: z.number() }),
+});
+
 t.test('what is awaited by somebody else needs no permission and is checked as an answer', async (t) => {
   const seen: Incoming[] = [];
   const ends = pairOf({
     grant: { role: 'front', scopes: [] },
     b: {
       undeclared: 'route',
-      awaited: (re) => re === 'forwarded',
+      awaited: (re) => (re === 'forwarded' ? { id: 1000, scope: ASKED, internal: true } : undefined),
       route: (incoming) => {
         seen.push(incoming);
         return 'taken';
@@ -763,18 +829,17 @@ t.test('what is awaited by somebody else needs no permission and is checked as a
     },
   });
   const { b, inject } = ends;
-  b.router.declare(
-    defineScope({ id: 1000, name: 'ASK', body: z.object({ q: z.string() }), reply: z.object({ a: z.number() }) }),
-  );
+  b.router.declare(ASKED);
   await inject({ header: head(1000, { body: true }), body: { a: 1 } }, { re: 'forwarded' });
   t.equal(seen.length, 1);
   await inject({ header: head(1000, { body: true }), body: { q: 'x' } }, { re: 'forwarded' });
   t.equal(errorOf(ends)['code'], 'bad_body');
   await inject({ header: head(2, { body: true }), body: { code: 'busy', message: '' } }, { re: 'forwarded' });
+  t.equal(seen.length, 2);
   await inject({ header: head(5_000) }, { re: 'forwarded' });
-  t.equal(seen.length, 3);
+  t.match(errorOf(ends), { code: 'bad_header', issues: [{ path: ['header', 'scope'], message: 'must be 1000 or 2' }] });
   await inject({ header: head(1000, { body: true }), body: { a: 1 } }, { re: 'nobodyasked' });
-  t.equal(seen.length, 3);
+  t.equal(seen.length, 2, 'who was asked chooses no scope');
   t.equal(b.peer.counters().stray, 1);
 });
 

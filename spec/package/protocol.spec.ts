@@ -75,7 +75,7 @@ const HEADER = {
   body: false,
   footerInclude: ['dt'],
 };
-const CLAIMS = { iss: 'a', iat: 5, exp: 6, jti: 'AAAAAAAA', re: 'BBBBBBBB', org: 'b', aud: 'c' };
+const CLAIMS = { iss: 'a', iat: 5, exp: 6, jti: 'AAAAAAAA', re: 'BBBBBBBB', org: 'b', rol: 'front', aud: 'c' };
 
 const judgeHeader: Judge = (rows) => {
   const whens = ['always', 'optional', 'when internal is false'];
@@ -361,7 +361,7 @@ t.test('a document at its limit fits the token that hands it over', async (t) =>
   const userData = { a: 'x'.repeat(limits.MAX_DOCUMENT - '{"a":""}'.length) };
   const header = { scope: 101, internal: false, destination: id, user, channel: user, body: true };
   const footer = { t: n, dt: n, op: n, delay: n };
-  const claims = { iss: id, iat: n, exp: n, jti, re: jti, org: id, aud: 'x'.repeat(256) };
+  const claims = { iss: id, iat: n, exp: n, jti, re: jti, org: id, rol: 'service', aud: 'x'.repeat(256) };
   const payload = escapeJson({ header, body: { userData, user, epoch: n }, footer, ...claims });
   t.equal(escapeJson(userData).length, limits.MAX_DOCUMENT);
   const jose = JSON.stringify({ alg: 'ES256', typ: 'JWT', kid: 'k'.repeat(64) });

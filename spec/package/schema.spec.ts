@@ -151,7 +151,7 @@ t.test('a footer has what is asked for, t always, and a delay when there is one'
 const CLAIMS = { iss: 'svc-a', iat: 1_700_000_000, exp: 1_700_000_060, jti: 'AAAAAAAAAAE' };
 
 t.test('claims are strict, and their lengths are another fault', async (t) => {
-  for (const good of [CLAIMS, { ...CLAIMS, re: 'BBBBBBBB', org: 'front-1', aud: 'here' }]) {
+  for (const good of [CLAIMS, { ...CLAIMS, re: 'BBBBBBBB', org: 'front-1', rol: 'front', aud: 'here' }]) {
     t.strictSame(checkClaims(good), good);
   }
   for (const [more, code] of [
@@ -166,6 +166,8 @@ t.test('claims are strict, and their lengths are another fault', async (t) => {
     [{ jti: 5 }, 'bad_token'],
     [{ re: 'AAAA AAAA' }, 'bad_token'],
     [{ org: '' }, 'bad_token'],
+    [{ rol: 'dispatch' }, 'bad_token'],
+    [{ rol: true }, 'bad_token'],
     [{ aud: ['a'] }, 'bad_token'],
     [{ nbf: 1 }, 'bad_token'],
     [{ sub: 'x' }, 'bad_token'],

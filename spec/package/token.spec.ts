@@ -268,6 +268,8 @@ const CLAIMS: readonly (readonly [name: string, more: Readonly<Record<string, un
   ['a jti with a dot', { jti: 'AAAA.AAAA' }],
   ['re a number', { re: 1 }],
   ['org without the right', { org: 'svc-b' }],
+  ['rol without the right', { rol: 'service' }],
+  ['both without the right', { org: 'svc-b', rol: 'service' }],
   ['aud a list', { aud: ['a'] }],
   ['nbf', { nbf: seconds }],
   ['sub', { sub: 'x' }],
@@ -284,6 +286,14 @@ t.test('claims that are missing, mistyped, unknown or another’s are bad_token'
     'judged',
     'the dispatch speaks for others',
   );
+  t.equal(
+    judgeToken(forge(payloadOf({ org: 'svc-b', rol: 'front' })), ringOf({ role: 'dispatch' }), terms()).kind,
+    'judged',
+    'and says what they are',
+  );
+  for (const more of [{ rol: 'front' }, { org: 'svc-b', rol: 'dispatch' }]) {
+    t.match(judgeToken(forge(payloadOf(more)), ringOf({ role: 'dispatch' }), terms()), { code: 'bad_token' });
+  }
   t.match(judgeToken(forge(payloadOf({ jti: 'A'.repeat(65) })), ringOf(), terms()), {
     code: 'too_long',
     close: undefined,

@@ -48,6 +48,8 @@ const KINDS: readonly Kind[] = [
       { iss: 'svc-a', iat: 1, exp: 61, jti: JTI },
       { iss: 'dispatch', iat: 1, exp: 61, jti: JTI, re: JTI },
       { iss: 'dispatch', iat: 1, exp: 61, jti: JTI, re: JTI, org: 'front-1' },
+      { iss: 'dispatch', iat: 1, exp: 61, jti: JTI, org: 'front-1', rol: 'front' },
+      { iss: 'dispatch', iat: 1, exp: 61, jti: JTI, org: 'svc-a', rol: 'service' },
     ],
     rare: [{ iss: 'svc-a', iat: 1, exp: 61, jti: JTI, aud: 'here' }],
   },
@@ -56,11 +58,11 @@ const KINDS: readonly Kind[] = [
 const VALUES: readonly unknown[] = [
   ...[0, -0, -1, 1.5, 2 ** 53, Number.NaN, true, false, null, '', 'a', 'a b', '-a', 'a'.repeat(64), 'a'.repeat(65)],
   ...['0', '01', '18446744073709551615', '18446744073709551616', '1'.repeat(21), 'abcdefgh', 'abcdefg', JTI, {}, []],
-  ...['abc.defgh', 'svc_a', ['dt'], 'x\u0000y', undefined],
+  ...['abc.defgh', 'svc_a', ['dt'], 'x\u0000y', 'front', 'service', 'dispatch', undefined],
 ];
 const NAMES: readonly string[] = [
   ...['scope', 'internal', 'body', 'destination', 'user', 'channel', 'footerInclude', 't', 'dt', 'op', 'delay'],
-  ...['iss', 'iat', 'exp', 'jti', 're', 'org', 'aud', 'nbf', 'sub', '__proto__', 'constructor', 'toString', ''],
+  ...['iss', 'iat', 'exp', 'jti', 're', 'org', 'rol', 'aud', 'nbf', 'sub', '__proto__', 'constructor', 'toString', ''],
 ];
 
 t.test('says yes to what the libraries write, and leaves what is rare to the schema', async (t) => {

@@ -2,7 +2,7 @@
 // those of lib/packet/PROTOCOL.md section 10, and the names those of `connect(url, { packets })`.
 import { createPinJudge, type Pin } from '../crypto/pins.js';
 import { portableSuite } from '../crypto/portable.js';
-import { prologueOf, refuseTrustless } from '../link/protocol.js';
+import { prologueOf, refuseInClear, refuseTrustless } from '../link/protocol.js';
 import { RECONNECT, type Reconnect } from '../packet/reconnect.js';
 import { SESSION_LIMITS, type SessionSettings } from '../packet/settings.js';
 import { wall } from './page.js';
@@ -69,6 +69,7 @@ export const resolve = (options: PageSessionOptions, protocol: string): PageSett
   if (context !== undefined && typeof context !== 'string' && !(context instanceof Uint8Array))
     refuse('context', 'must be a string or a Uint8Array');
   if (signal !== undefined && !(signal instanceof AbortSignal)) refuse('signal', 'must be an AbortSignal');
+  refuseInClear(mode, { ...options });
   if (mode === 'required' && pins.length === 0 && !anonymous) refuseTrustless();
   const { timeout, ...limits } = numbersOf(options, NUMBERS);
   const trust = pins.length > 0 ? { judge: createPinJudge(portableSuite, pins) } : anonymous ? { anonymous } : {};

@@ -18,6 +18,8 @@ export const openSession = async (
     now,
     after,
     random,
+    // Memory of its own: a page may give a message to a worker, and none but that one.
+    keep: (data: Uint8Array) => new Uint8Array(data),
     pace: (paced: Paced) => new PagePace(paced),
   };
   return new Traveller(road, settings, reconnect).begin(options.signal);

@@ -49,11 +49,12 @@ export const connectWords = (url: string, { mode, certificate, clientCertificate
   return `wsd connect --packets ${trust}${own} ${url}`;
 };
 
-/** What one session may leave with us that its client does not take back. */
+/** What one session may leave with us that its client does not take back, and what a message costs besides its octets. */
 const MOST_WAITING = 16 * 1024 * 1024;
+const ENTRY = 256;
 
 /** Sends back what comes, by the same reliability; RELIABLE messages wait for room, the others are dropped for want of it. */
-class Echo {
+export class Echo {
   readonly #session: Session;
   readonly #lost: (size: number) => void;
   readonly #waiting: Uint8Array[] = [];
@@ -71,7 +72,7 @@ class Echo {
       return;
     }
     this.#waiting.push(data);
-    this.#bytes += data.length;
+    this.#bytes += data.length + ENTRY;
     this.#go();
     if (this.#bytes > MOST_WAITING) void this.#session.close('too much of the echo is not taken');
   }
@@ -81,7 +82,7 @@ class Echo {
     for (const data of this.#waiting) {
       if (!this.#send(data, true)) break;
       sent++;
-      this.#bytes -= data.length;
+      this.#bytes -= data.length + ENTRY;
     }
     this.#waiting.splice(0, sent);
   }

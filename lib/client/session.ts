@@ -1,6 +1,7 @@
 // The road of a packet session in Node: how it dials, waits and draws. What it does with its connections is in lib/link/traveller.ts.
 // lib/packet/PROTOCOL.md sections 1 and 5.5.
 import { randomFraction } from '../crypto/entropy.js';
+import { copyOut } from '../crypto/pool.js';
 import { WsdError } from '../fault.js';
 import { CARRYING, ConnectionCarrier, carry, isChoked } from '../link/carrier.js';
 import type { Session } from '../link/session.js';
@@ -37,6 +38,7 @@ export const openSession = async (
     now,
     after,
     random: randomFraction,
+    keep: (data: Uint8Array) => copyOut(data, 0, data.length),
     pace: (paced: Paced) => new Pacer(paced),
   };
   const settings = clientSettings(packets, at.uri.host, wall, protocol);

@@ -10,6 +10,7 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { instantiate } from './assembler.js';
 import { AT, chachaPolyModule, MOST_AAD, MOST_PLAIN } from './chacha-poly.js';
+import { copyOut } from './pool.js';
 import { checkKey, checkNonce, TAG_SIZE } from './sizes.js';
 import type { Aead } from './suite.js';
 
@@ -49,7 +50,7 @@ export class NodeAead implements Aead {
     }
     this.#put(use, nonce, aad, plain);
     use.seal(size, aad.length);
-    return take(use.bytes, AT.data, size + TAG_SIZE);
+    return copyOut(use.bytes, AT.data, size + TAG_SIZE);
   }
 
   open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
@@ -59,7 +60,7 @@ export class NodeAead implements Aead {
       return openWithNode(this.#usable(nonce), nonce, aad, sealed);
     }
     this.#put(use, nonce, aad, sealed);
-    return use.open(size, aad.length) === 0 ? take(use.bytes, AT.plain, size) : undefined;
+    return use.open(size, aad.length) === 0 ? copyOut(use.bytes, AT.plain, size) : undefined;
   }
 
   erase(): void {
@@ -88,25 +89,6 @@ export class NodeAead implements Aead {
     bytes.set(aad, AT.aad);
     bytes.set(input, AT.data);
   }
-}
-
-// Memory of its own for each result would cost as much as sealing it: up to a quarter of a pool of the size of Buffer's share one.
-const POOL = 8192;
-let pool = new ArrayBuffer(0);
-let used = 0;
-
-/** A copy that nobody writes to again. */
-function take(bytes: Uint8Array, at: number, size: number): Uint8Array {
-  if (size > POOL / 4) return bytes.slice(at, at + size);
-  if (used + size > pool.byteLength) {
-    pool = new ArrayBuffer(POOL);
-    used = 0;
-  }
-  const taken = new Uint8Array(pool, used, size);
-  taken.set(bytes.subarray(at, at + size));
-  // The next one begins where a word does.
-  used = (used + size + 7) & ~7;
-  return taken;
 }
 
 function sealWithNode(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array): Uint8Array {

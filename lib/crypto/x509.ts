@@ -32,6 +32,7 @@ export const readCertificate = (der: Uint8Array): CertificateParts | string => {
   if (serial?.tag !== TAG.integer || !isInteger(serial.body) || serial.body.length > 21)
     return 'its serial number is bad';
   if (!isSequence(inner) || !isSequence(issuer) || !isSequence(subject) || !isSequence(key)) return 'its body is bad';
+  if (!namesCurve(key)) return 'its key does not name its curve';
   // Section 4.1.1.2: what is signed must say how.
   const signatureAlgorithm = readAlgorithm(algorithm);
   if (signatureAlgorithm === undefined || !isSame(algorithm.whole, inner.whole))
@@ -57,6 +58,19 @@ const readAlgorithm = (one: Element): string | undefined => {
   const [id] = readElements(one.body) ?? [];
   return id?.tag === TAG.objectId ? readObjectId(id.body) : undefined;
 };
+
+/**
+ * RFC 5480 section 2.1.1: a curve is named, never described. A description that equals a known curve in all but the generator makes any key
+ * everybody's (CVE-2020-0601).
+ */
+const namesCurve = (key: Element): boolean => {
+  const [algorithm] = readElements(key.body) ?? [];
+  const [id, curve, ...rest] = (isSequence(algorithm) ? readElements(algorithm.body) : undefined) ?? [];
+  if (id?.tag !== TAG.objectId) return false;
+  return readObjectId(id.body) !== EC_KEY || (curve?.tag === TAG.objectId && rest.length === 0);
+};
+
+const EC_KEY = '1.2.840.10045.2.1';
 
 const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((octet, at) => octet === b[at]);

@@ -23,6 +23,18 @@ export const prologueOf = (
   return prologue;
 };
 
+/** In mode none nobody shows anything, and nothing is agreed on: whoever gives one of these believes to be safe. */
+export const refuseInClear = (mode: 'required' | 'none', options: Readonly<Record<string, unknown>>): void => {
+  if (mode === 'required') return;
+  const idle = IDLE.find((name) => {
+    const value = options[name];
+    return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== 'none';
+  });
+  if (idle !== undefined) throw new TypeError(`packets: mode 'none' has no handshake: ${idle} would do nothing`);
+};
+
+const IDLE = ['certificate', 'key', 'passphrase', 'pins', 'anchors', 'name', 'clientCertificate', 'context'];
+
 /** A client that does not say whom it means is told so at the call. */
 export const refuseTrustless = (): never => {
   throw new TypeError(

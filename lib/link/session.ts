@@ -15,7 +15,6 @@ import type {
   SessionSink,
   SessionState,
 } from '../packet/session-types.js';
-import { Slab } from '../packet/slab.js';
 import { Emitter } from '../websocket/emitter.js';
 import type { HandshakeInfo } from '../websocket/handshake-info.js';
 import { bytesOf, type Payload } from '../websocket/payload.js';
@@ -29,6 +28,8 @@ export interface Drive {
   moved(): void;
   /** Bytes that wait below the session: unreliable messages are not taken above the mark. */
   choked(): boolean;
+  /** A copy of octets that are gone when this call is over. */
+  keep(data: Uint8Array): Uint8Array;
   /** The connection it has now, or had last. */
   readonly connection: Origin | undefined;
 }
@@ -215,7 +216,7 @@ export class Session extends Emitter<SessionEvents> {
       this.unchoked();
     },
     message: (data, reliable, number, owned) => {
-      const kept = owned ? data : MESSAGES.copy(data);
+      const kept = owned ? data : this.#drive.keep(data);
       const message = { reliable, number };
       const sole = this.#held === undefined ? this.sole('message') : undefined;
       if (sole !== undefined) this.#give(sole.listener as MessageListener, kept, message);
@@ -336,9 +337,6 @@ export class Session extends Emitter<SessionEvents> {
 }
 
 type MessageListener = (this: Session, data: Uint8Array, message: PacketMessage) => unknown;
-
-/** Messages that are handed out; as with Buffer's pool, up to 8 KiB stay as long as one of them. */
-const MESSAGES = new Slab(8192, 8192);
 
 /** What is kept for a listener that does not come. */
 const MOST_HELD = 1024;

@@ -10,7 +10,7 @@ import { portableSuite } from '../crypto/portable.js';
 import type { Suite } from '../crypto/suite.js';
 import type { ClientPackets, PacketLayerOptions, ServerPackets } from '../options/packets-types.js';
 import { SESSION_LIMITS, type SessionSettings, type Trace } from '../packet/settings.js';
-import { PACKET_PROTOCOL, prologueOf, refuseTrustless } from './protocol.js';
+import { PACKET_PROTOCOL, prologueOf, refuseInClear, refuseTrustless } from './protocol.js';
 
 export { LARGEST_PACKET, PACKET_PROTOCOL } from './protocol.js';
 
@@ -51,6 +51,7 @@ const settingsOf = (
   protocol: string,
   name?: string,
 ): SessionSettings => {
+  refuseInClear(options.mode, { ...options });
   const suite = options.crypto === 'portable' ? portableSuite : nodeSuite;
   const own = ownOf(options);
   const judge = judgeOf(options, suite, peer, name);
@@ -82,6 +83,11 @@ export const serverSettings = (
   if (options.clientCertificate !== 'none' && settings.judge === undefined) {
     throw new TypeError('packets: clientCertificate needs pins or anchors that say which certificates are trusted');
   }
+  if (options.clientCertificate === 'none' && settings.judge !== undefined) {
+    throw new TypeError(
+      "packets: pins and anchors trust certificates: clientCertificate must be 'required' or 'optional'",
+    );
+  }
   return settings;
 };
 
@@ -93,7 +99,9 @@ export const clientSettings = (
   protocol: string = PACKET_PROTOCOL,
 ): SessionSettings => {
   const settings = settingsOf(options, 'server', wall, protocol, options.name ?? host);
-  const { mode, anonymous } = options;
+  const { mode, anonymous, name, anchors } = options;
+  // A pin is one certificate, whatever it is named.
+  if (name !== undefined && anchors.length === 0) throw new TypeError('packets: name goes with anchors');
   if (mode === 'required' && settings.judge === undefined && !anonymous) refuseTrustless();
   return anonymous && settings.judge === undefined ? { ...settings, anonymous } : settings;
 };

@@ -43,6 +43,8 @@ export interface Road {
   after(ms: number, call: () => void): () => void;
   /** In [0, 1): for jitter. */
   random(): number;
+  /** A copy, to be handed out. */
+  keep(data: Uint8Array): Uint8Array;
   pace(paced: Paced): Pace;
 }
 
@@ -83,6 +85,10 @@ export class Traveller implements Drive {
 
   choked(): boolean {
     return this.#way?.choked() ?? false;
+  }
+
+  keep(data: Uint8Array): Uint8Array {
+    return this.#road.keep(data);
   }
 
   /** The first time: rejects when there is no session in the end. `signal` is about that, and no reason to give up later. */

@@ -1,27 +1,40 @@
 // Acknowledgements, both halves. What we owe: accepted RELIABLE numbers that no ACK has covered yet, and until when one must (section 5.3:
-// many packets, one ACK). What an ACK says: its 16-bit ID and its bits, read against what we have sent. Knows no packet and no key.
-// PROTOCOL.md section 5.3.
+// many packets, one ACK), and how far apart they may be (5.1). What an ACK says: its 16-bit ID and its bits, read against what we have
+// sent. Knows no packet and no key. PROTOCOL.md section 5.3.
+import { RESERVE } from './ledger.js';
 import { nearest } from './number.js';
-import type { NumberWindow } from './window.js';
+import { type NumberWindow, WINDOW } from './window.js';
 
 /** How many numbers below its ID an ACK can tell of. */
 export const ACK_REACH = 16;
 
 export class AckDebts {
-  /** When the first of them must be covered; Infinity: nothing is owed. */
+  /** When the first of them must be covered; Infinity: nothing is owed, or nothing can be paid. */
   due: number = Number.POSITIVE_INFINITY;
-  #owed: number[] = [];
-  #oldest = Number.POSITIVE_INFINITY;
+  /** Ascending. */
+  readonly #owed: number[] = [];
+  /** There was no number for an ACK, and there is none before the peer has acknowledged something. */
+  #stuck = false;
 
-  owe(number: number, now: number, delay: number): void {
-    this.#owed.push(number);
-    if (number < this.#oldest) this.#oldest = number;
-    if (now + delay < this.due) this.due = now + delay;
+  /**
+   * False: the peer has used this number while another one, too far away, waited for its ACK (section 5.1). Honest peers of a stream never
+   * do, since whatever is owed here is unacknowledged there.
+   */
+  owe(number: number, now: number, delay: number): boolean {
+    const owed = this.#owed;
+    let at = owed.length;
+    while (at > 0 && (owed[at - 1] as number) > number) at -= 1;
+    if (owed[at - 1] !== number) owed.splice(at, 0, number);
+    // What is older than the window remembers can be told in no ACK.
+    if (owed.length > WINDOW) owed.shift();
+    if (!this.#stuck && now + delay < this.due) this.due = now + delay;
+    return (owed.at(-1) as number) - (owed[0] as number) < RESERVE.message;
   }
 
   /** Whether waiting any longer could take the oldest out of an ACK's reach. */
   isUrgent(next: number): boolean {
-    return next - 1 - this.#oldest >= ACK_REACH;
+    const [oldest] = this.#owed;
+    return oldest !== undefined && !this.#stuck && next - 1 - oldest >= ACK_REACH;
   }
 
   /**
@@ -29,26 +42,27 @@ export class AckDebts {
    * somebody asks again.
    */
   pay(accepted: NumberWindow, send: (id: number, bits: number) => boolean): void {
-    const owed = this.#owed.sort((a, b) => b - a);
-    let at = 0;
-    while (at < owed.length) {
-      const id = owed[at] as number;
+    const owed = this.#owed;
+    let left = owed.length;
+    while (left > 0) {
+      const id = owed[left - 1] as number;
       if (!send(id, accepted.ackBits(id))) break;
-      while (at < owed.length && (owed[at] as number) >= id - ACK_REACH) at += 1;
+      while (left > 0 && (owed[left - 1] as number) >= id - ACK_REACH) left -= 1;
     }
-    this.#owed = owed.slice(at);
-    this.#oldest = this.#owed.at(-1) ?? Number.POSITIVE_INFINITY;
+    // Sending may have cost the connection, and with it all debts.
+    if (left < owed.length) owed.length = left;
+    this.#stuck = owed.length > 0;
     this.due = Number.POSITIVE_INFINITY;
   }
 
   /** They could not be paid, and perhaps can now. */
   get stuck(): boolean {
-    return this.#owed.length > 0 && this.due === Number.POSITIVE_INFINITY;
+    return this.#stuck;
   }
 
   clear(): void {
-    this.#owed = [];
-    this.#oldest = Number.POSITIVE_INFINITY;
+    this.#owed.length = 0;
+    this.#stuck = false;
     this.due = Number.POSITIVE_INFINITY;
   }
 }

@@ -3,7 +3,15 @@
 import { type PacketFault, packetFault } from './codes.js';
 import { copyOf } from './octets.js';
 
-export const BLOCK = { certVerify: 1, verifyData: 2, params: 3, resume: 4, session: 5, resumed: 6 } as const;
+export const BLOCK = {
+  certVerify: 1,
+  verifyData: 2,
+  params: 3,
+  resume: 4,
+  session: 5,
+  resumed: 6,
+  proof: 0x80,
+} as const;
 
 type BlockName = keyof typeof BLOCK;
 
@@ -60,12 +68,13 @@ const SIZE: Readonly<Record<BlockName, (size: number) => boolean>> = {
   resume: (size) => size === SESSION_ID_SIZE + 32 + RESUME_STATE_SIZE,
   session: (size) => size === SESSION_ID_SIZE + 4,
   resumed: (size) => size === 1 || size === 1 + RESUME_STATE_SIZE,
+  proof: (size) => size === 32,
 };
 
 const PLACES: Readonly<Record<BlockPlace, readonly BlockName[]>> = {
   'server FINISHED': ['certVerify', 'verifyData', 'params'],
   'client FINISHED': ['certVerify', 'verifyData', 'params', 'resume'],
-  CONFIRM: ['session', 'resumed'],
+  CONFIRM: ['session', 'resumed', 'proof'],
 };
 
 /** Unknown below 0x80 means that the peer expects something of us that we do not know; from 0x80 on it may be passed over. */
@@ -83,9 +92,9 @@ export function parseBlocks(data: Uint8Array, place: BlockPlace): Blocks | Packe
     if (data.length - at < size) return bad(`block ${type} is cut`);
     if (type <= last) return bad(`block ${type} is not in its order`);
     last = type;
-    if (type < IGNORABLE) {
-      const name = PLACES[place].find((one) => BLOCK[one] === type);
-      if (name === undefined) return bad(`block ${type} does not belong here`);
+    const name = PLACES[place].find((one) => BLOCK[one] === type);
+    if (name === undefined && type < IGNORABLE) return bad(`block ${type} does not belong here`);
+    if (name !== undefined) {
       if (!SIZE[name](size)) return bad(`block ${type} of ${size} octets`);
       found[name] = data.subarray(at, at + size);
     }

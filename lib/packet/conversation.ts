@@ -2,7 +2,7 @@
 // the sending half with what must be done in time: ACKs, heartbeats, groups that stall. Knows no handshake and no connection: it is told of
 // keys and a way to transmit, and tells the session when something ends it. PROTOCOL.md sections 4, 5 and 7.
 import { AckDebts } from './acks.js';
-import { type PacketCode, type PacketFault, packetFault } from './codes.js';
+import { PACKET_CODES, type PacketCode, type PacketFault, packetFault } from './codes.js';
 import type { SessionCounters } from './counters.js';
 import { DatagramInbound } from './datagram-inbound.js';
 import { faultOfError } from './error-packet.js';
@@ -23,6 +23,8 @@ export type Verdict =
   | { readonly kind: 'fault'; readonly fault: PacketFault }
   /** The peer's ERROR. */
   | { readonly kind: 'error'; readonly fault: PacketFault }
+  /** The same, but about the handshake of this connection: the session can be resumed on another. */
+  | { readonly kind: 'lost'; readonly fault: PacketFault }
   /** No PONG: the transport is dead. */
   | { readonly kind: 'silent' };
 
@@ -49,6 +51,12 @@ const NOTHING = new Uint8Array(0);
 const NEVER_SENT: Verdict = {
   kind: 'fault',
   fault: packetFault('SEQUENCE_ID', 'an ACK of a number that was never sent'),
+};
+
+/** Section 5.1, from the receiver's side. */
+const TOO_FAR: Verdict = {
+  kind: 'fault',
+  fault: packetFault('SEQUENCE_ID', 'a number too far from one that has no ACK'),
 };
 
 /** Section 5.4. */
@@ -141,10 +149,15 @@ export class Conversation {
     return fits && state.nextSend <= 2 ** 32 ? state : undefined;
   }
 
-  /** Section 5.5 (1) to (3), in their order. Returns the numbers the peer turned out to have. */
-  resume(joint: Joint, state: ResumeState, now: number): number[] {
+  /** The peer has used the keys of this connection as those of the session. */
+  get isProven(): boolean {
+    return this.#inbound.isProven;
+  }
+
+  /** Section 5.5 (1) to (3), in their order. `early`: as the receiving half is told. Returns the numbers the peer turned out to have. */
+  resume(joint: Joint, state: ResumeState, early: number, now: number): number[] {
     const acknowledged = this.#outbound.acknowledgedBy(state);
-    this.#inbound.resume(state);
+    this.#inbound.resume(state, early);
     this.#connect(joint, now);
     this.#outbound.sendAll();
     return acknowledged;
@@ -209,7 +222,7 @@ export class Conversation {
     switch (packet.type) {
       case TYPE.default:
         // Owed before it is delivered: the receiver may answer, or end the session.
-        if (inbound.accepted.has(number)) this.#debts.owe(number, now, this.#settings.ackDelay);
+        if (inbound.accepted.has(number) && !this.#owe(number, now)) return TOO_FAR;
         inbound.deliver(packet, number, data);
         break;
       case TYPE.ack:
@@ -221,7 +234,7 @@ export class Conversation {
         else return this.#asked(data, now);
         break;
       default:
-        return { kind: 'error', fault: faultOfError(packet, data) };
+        return this.#ended(faultOfError(packet, data));
     }
     if (this.#debts.isUrgent(inbound.accepted.next)) this.payDebts();
     return this.#outbound.isExhausted ? USED_UP : undefined;
@@ -281,6 +294,17 @@ export class Conversation {
     const token = this.#settings.suite.random(TOKEN_SIZE);
     this.#heartbeat.asked(token, now);
     this.#outbound.sendHeartbeat(HEARTBEAT.ping, token);
+  }
+
+  /** On datagrams a number may be owed once more although its first ACK arrived, so there the distance proves nothing. */
+  #owe(number: number, now: number): boolean {
+    return this.#debts.owe(number, now, this.#settings.ackDelay) || this.#retransmission !== undefined;
+  }
+
+  /** A client that has not seen CONFIRM can mean to leave; of everything else its handshake is the reason. */
+  #ended(fault: PacketFault): Verdict {
+    const lost = this.#inbound.early && PACKET_CODES[fault.code].major !== 2;
+    return { kind: lost ? 'lost' : 'error', fault };
   }
 
   /** Section 5.3: a RELIABLE packet came twice, so its ACK was lost. */

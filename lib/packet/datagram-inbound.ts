@@ -19,6 +19,9 @@ export class DatagramInbound implements Receiver {
   packet: Packet | undefined;
   number = 0;
   data: Uint8Array | undefined;
+  /** Nothing is resumed. */
+  readonly early = false;
+  readonly isProven = true;
   repeated = -1;
   readonly #settings: SessionSettings;
   readonly #context: ParseContext;

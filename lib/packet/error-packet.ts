@@ -41,15 +41,24 @@ export function faultOfError(packet: Packet, body: Uint8Array): PacketFault {
 /** Never answer an ERROR with an ERROR: known by its first octet alone, since the rest may be what is wrong with it. */
 export const isError = (bytes: Uint8Array): boolean => ((bytes[0] ?? 0) & 15) === TYPE.error;
 
+/** C0, DEL and C1; marks that turn the direction of writing; line and paragraph separators; the byte order mark; tags. */
+const UNSEEN: readonly (readonly [from: number, to: number])[] = [
+  [0, 0x1f],
+  [0x7f, 0x9f],
+  [0x061c, 0x061c],
+  [0x200e, 0x200f],
+  [0x2028, 0x202e],
+  [0x2066, 0x2069],
+  [0xfeff, 0xfeff],
+  [0xe0000, 0xe007f],
+];
+
 /** A peer's text must not move a terminal's cursor or forge a line of a log. */
 function cleaned(body: Uint8Array): string {
   let text = '';
   for (const char of new TextDecoder().decode(body.subarray(0, MAX_TEXT))) {
     const point = char.codePointAt(0) as number;
-    // C0, DEL and C1; line and paragraph separators; marks that turn the direction of writing.
-    const control = point < 0x20 || (point >= 0x7f && point < 0xa0);
-    const invisible = (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
-    text += control || invisible ? ' ' : char;
+    text += UNSEEN.some(([from, to]) => point >= from && point <= to) ? ' ' : char;
   }
   return text;
 }

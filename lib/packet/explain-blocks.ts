@@ -10,6 +10,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [BLOCK.resume, 'RESUME'],
   [BLOCK.session, 'SESSION'],
   [BLOCK.resumed, 'RESUMED'],
+  [BLOCK.proof, 'PROOF'],
 ]);
 
 /** As far as they are whole. */

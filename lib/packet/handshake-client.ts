@@ -9,7 +9,7 @@ import { Exchange, neverSent, tooLong } from './exchange.js';
 import { type Finishing, hashOf, judgeFinished, writeFinished } from './finished.js';
 import { ANONYMOUS, type HandshakeSettings, type HandshakeStep, type ResumeOffer } from './handshake.js';
 import type { Packet } from './header.js';
-import { binderOf, deriveKeys, deriveLate, eraseLate, type Late, type Schedule } from './keys.js';
+import { binderOf, deriveKeys, deriveLate, eraseLate, type Late, proofOf, type Schedule } from './keys.js';
 import { copyOf, sameOctets } from './octets.js';
 import { transcriptHash } from './transcript.js';
 import { FLAG, TYPE } from './wire.js';
@@ -22,6 +22,7 @@ export interface ClientOptions {
   readonly resume?: ResumeOffer;
 }
 
+const otherServer = packetFault('CONNECTION', 'who accepts the resume is not the server of the session');
 const wrongConfirm = packetFault('CONNECTION', 'CONFIRM: SESSION and RESUMED are not what was asked');
 
 /** Bits of an ACK that name numbers before any that were sent. */
@@ -37,6 +38,8 @@ export class ClientHandshake {
   #pair: KeyPair | undefined;
   #schedule: Schedule | undefined;
   #late: Late | undefined;
+  /** What a server that knows the session's secret says. */
+  #proof: Uint8Array | undefined;
   #shown = false;
   #peer: Verified | undefined;
   #params: Params | undefined;
@@ -69,18 +72,18 @@ export class ClientHandshake {
   /** The bytes are only read during the call. */
   receive(bytes: Uint8Array): HandshakeStep {
     const read = this.#exchange.read(bytes);
-    if (read.kind !== 'packet') return this.#settle(read);
+    if (read.kind !== 'packet') return this.#settle(this.#hush(read));
     const { packet } = read;
     if (this.#exchange.datagram && this.#seen.some((seen) => sameOctets(seen, bytes))) {
       // Section 6.1: AUTH alone tells nothing new; FINISHED again asks for ours again.
       return this.#exchange.more(...(packet.type === TYPE.ack ? this.#flight : []));
     }
-    return this.#settle(this.#take(packet));
+    return this.#settle(this.#hush(this.#take(packet)));
   }
 
   tick(now: number): HandshakeStep | undefined {
     const step = this.#exchange.tick(now);
-    return step && this.#settle(step);
+    return step && this.#settle(this.#hush(step));
   }
 
   deadline(): number {
@@ -97,6 +100,15 @@ export class ClientHandshake {
     return this.#settle(this.#exchange.fail(packetFault(code, detail)));
   }
 
+  /**
+   * Once RESUME is out, the server may have gone on with the session, and its next number is not that of this handshake: our ERROR could end
+   * what both ends are to keep. Whoever ends the session by `fail` means it.
+   */
+  #hush(step: HandshakeStep): HandshakeStep {
+    const asked = this.#state === 'WAIT_CONFIRM' && this.#options.resume !== undefined;
+    return asked && step.kind === 'failed' && !step.theirs ? { ...step, send: [], silent: true } : step;
+  }
+
   /** Nothing of a handshake outlives it but what the session was given. */
   #settle(step: HandshakeStep): HandshakeStep {
     if (!this.#exchange.over) return step;
@@ -104,6 +116,7 @@ export class ClientHandshake {
     this.#pair = undefined;
     this.#schedule = undefined;
     this.#late = undefined;
+    this.#proof = undefined;
     this.#said = [];
     this.#seen = [];
     this.#flight = [];
@@ -166,8 +179,10 @@ export class ClientHandshake {
     const body = writeFinished(ours, this.#options.own, this.#settings.params, this.#resume(ours));
     const answer = exchange.ack(0, 0, FLAG.reliable, body);
     if (answer === undefined) return exchange.fail(tooLong);
-    const late = deriveLate(suite, schedule.prk, transcriptHash(suite, ...this.#said, body));
-    this.#late = late;
+    const h5 = transcriptHash(suite, ...this.#said, body);
+    this.#late = deriveLate(suite, schedule.prk, h5);
+    const { resume } = this.#options;
+    this.#proof = resume && proofOf(suite, resume.binderKey, h5);
     this.#seen = [...this.#seen, copyOf(packet.bytes)];
     this.#flight = [answer];
     this.#state = 'WAIT_CONFIRM';
@@ -196,8 +211,10 @@ export class ClientHandshake {
     if ((resume === undefined) !== (blocks.resumed === undefined)) return exchange.fail(wrongConfirm);
     if (blocks.resumed !== undefined && resumed === undefined) return exchange.fail(wrongConfirm);
     if ((resumed?.accepted === true) === (blocks.session !== undefined)) return exchange.fail(wrongConfirm);
-    if (resume !== undefined && resumed?.accepted === true && !resume.accepts(resumed.state)) {
-      return exchange.fail(packetFault('CONNECTION', 'the resume state is inconsistent'));
+    if (resume !== undefined && resumed?.accepted === true) {
+      if (!this.#isSame(resume, blocks.proof)) return exchange.fail(otherServer);
+      if (!resume.accepts(resumed.state))
+        return exchange.fail(packetFault('CONNECTION', 'the resume state is inconsistent'));
     }
     const late = this.#late as Late;
     const session = blocks.session && parseSession(blocks.session);
@@ -209,9 +226,20 @@ export class ClientHandshake {
       ttl: session?.ttl,
       resumed: resumed?.accepted === true ? resumed.state : undefined,
       refused: resumed?.accepted === false,
-      identity: this.#peer?.fingerprint ?? ANONYMOUS,
+      identity: this.#identity,
       peer: this.#peer,
       params: this.#params,
     });
+  }
+
+  get #identity(): string {
+    return this.#peer?.fingerprint ?? ANONYMOUS;
+  }
+
+  /** Section 5.5: the server's certificate tells, and where nobody looked at one, that it knows the secret. */
+  #isSame(resume: ResumeOffer, proof: Uint8Array | undefined): boolean {
+    if (resume.identity !== this.#identity) return false;
+    if (proof === undefined) return this.#peer !== undefined;
+    return this.#exchange.suite.equal(proof, this.#proof as Uint8Array);
   }
 }

@@ -23,7 +23,7 @@ import {
   type SessionsPort,
 } from './handshake.js';
 import type { Packet } from './header.js';
-import { binderOf, deriveKeys, deriveLate, type Schedule } from './keys.js';
+import { binderOf, deriveKeys, deriveLate, proofOf, type Schedule } from './keys.js';
 import { copyOf, sameOctets } from './octets.js';
 import { transcriptHash } from './transcript.js';
 import { FLAG, TYPE } from './wire.js';
@@ -189,10 +189,11 @@ export class ServerHandshake {
     const theirs: Finishing = { suite, role: 'client', said: this.#said, key: schedule.c2sFinished };
     const finished = judgeFinished(theirs, opened.body, this.#shown, this.#peer);
     if (finished.kind === 'packet-fault') return exchange.fail(finished);
-    const grant = this.#grant(finished.blocks, hashOf(theirs));
+    const h5 = transcriptHash(suite, ...this.#said, opened.body);
+    const grant = this.#grant(finished.blocks, hashOf(theirs), h5);
     if (grant.kind === 'packet-fault') return exchange.fail(grant);
     const confirm = exchange.ack(1, CONFIRM_BITS, 0, grant.body) as Uint8Array;
-    const late = deriveLate(suite, schedule.prk, transcriptHash(suite, ...this.#said, opened.body));
+    const late = deriveLate(suite, schedule.prk, h5);
     this.#seen = copyOf(packet.bytes);
     this.#flight = [confirm];
     return exchange.done([confirm], {
@@ -214,15 +215,16 @@ export class ServerHandshake {
   }
 
   /** Section 5.5: goes on with the session the client names, or makes a fresh one. */
-  #grant(blocks: Blocks, h3: Uint8Array): Grant | PacketFault {
+  #grant(blocks: Blocks, h3: Uint8Array, h5: Uint8Array): Grant | PacketFault {
     const { sessions } = this.#options;
     const resume = blocks.resume && parseResume(blocks.resume);
     const found = resume && this.#find(resume, h3);
     if (resume !== undefined && found !== undefined) {
       const state = found.detached.accepts(copyOf(resume.state), found.binderKey);
-      if (state === undefined) return packetFault('CONNECTION', 'the resume state is inconsistent');
+      if (state === undefined) return packetFault('CONNECTION', 'the session cannot go on');
       if (state.length !== RESUME_STATE_SIZE) throw new RangeError(`a resume state of ${state.length} octets`);
-      const body = writeBlocks({ resumed: writeResumed({ accepted: true, state }) });
+      const proof = proofOf(this.#exchange.suite, found.binderKey, h5);
+      const body = writeBlocks({ resumed: writeResumed({ accepted: true, state }), proof });
       const { id } = resume;
       return {
         kind: 'grant',

@@ -34,6 +34,8 @@ export type HandshakeStep =
       readonly theirs: boolean;
       /** The peer's ERROR was sealed. A clear one is only a hint: anyone could have written it. */
       readonly sealed: boolean;
+      /** The peer may have gone on with the session already, so nothing is said and the transport just ends. */
+      readonly silent?: true;
     };
 
 /** What an open session starts from. */
@@ -83,7 +85,7 @@ export interface Detached {
   readonly prologue: Uint8Array;
   /**
    * Called once, when everything else was found right: from here on the session is the new connection's. `binderKey`: the one that the
-   * client proved to know. Our RS; undefined: the peer's is inconsistent.
+   * client proved to know. Our RS; undefined: the peer's is inconsistent, or the session ended just now.
    */
   accepts(peerState: Uint8Array, binderKey: Uint8Array): Uint8Array | undefined;
 }
@@ -92,6 +94,8 @@ export interface Detached {
 export interface ResumeOffer {
   readonly id: Uint8Array;
   readonly binderKey: Uint8Array;
+  /** Of the server with which it began. */
+  readonly identity: string;
   /** Our RS, asked when it is sent. */
   state(): Uint8Array;
   /** False: the server's RS is inconsistent with what we know. */

@@ -23,6 +23,7 @@ export class Inbound implements Receiver {
   packet: Packet | undefined;
   number = 0;
   data: Uint8Array | undefined;
+  early = false;
   /** Never: a repetition ends the session. */
   readonly repeated = -1;
   readonly #settings: SessionSettings;
@@ -32,8 +33,12 @@ export class Inbound implements Receiver {
   readonly #order: Order;
   readonly #deliver: Deliver;
   readonly #counters: SessionCounters;
+  /** One above the highest number of which something was opened: only that is certainly the peer's. */
+  #opened: number;
   /** Numbers below it may come again with this connection: it is the `next` with which the connection began. */
   #resumedAt = 0;
+  /** Until something is opened after a resume: the number of an ERROR by which the peer may say that its handshake failed. */
+  #early = -1;
   /** When the groups that lost their connection began to wait for their retransmission. */
   #cutAt = Number.POSITIVE_INFINITY;
 
@@ -50,6 +55,11 @@ export class Inbound implements Receiver {
       this.#report(data, true, number, owned),
     );
     this.accepted = new NumberWindow(first);
+    this.#opened = first;
+  }
+
+  get isProven(): boolean {
+    return this.#early < 0;
   }
 
   connect(protector: Protector | undefined, now: number): void {
@@ -57,17 +67,24 @@ export class Inbound implements Receiver {
     this.#cutAt = this.#order.open > 0 ? now : Number.POSITIVE_INFINITY;
   }
 
-  /** Section 5.5: the octets of half-received groups are forgotten; that they were open is not. */
+  /**
+   * Section 5.5: the octets of half-received groups are forgotten. That they were open is not, if something behind them was opened; else
+   * even their numbers may be somebody else's invention.
+   */
   disconnect(): void {
     this.#decoder.rekey(undefined);
     this.#reassembly.clear();
+    this.accepted.retreat(this.#opened);
+    this.#order.forget(this.#opened);
     this.#cutAt = Number.POSITIVE_INFINITY;
   }
 
   /** Section 5.5 (2): what the peer sent and we never saw is either sent again or was never to arrive. */
-  resume(state: ResumeState): void {
+  resume(state: ResumeState, early: number): void {
     this.accepted.advance(state.nextSend);
+    this.#opened = state.nextSend;
     this.#resumedAt = state.nextSend;
+    this.#early = early;
   }
 
   take(bytes: Uint8Array, now: number): PacketFault | undefined {
@@ -88,7 +105,8 @@ export class Inbound implements Receiver {
       }
     }
     // Steps 10 and 11; section 5.1.
-    if (!further && number !== next && !this.#isRetransmission(packet, number)) {
+    const early = packet.type === TYPE.error && number === this.#early;
+    if (!early && !further && number !== next && !this.#isRetransmission(packet, number)) {
       const code = sealed && packet.initVector !== vectorOf(next) ? 'INIT_VECTOR' : 'SEQUENCE_ID';
       return packetFault(code, `number ${number} instead of ${next}`);
     }
@@ -106,7 +124,11 @@ export class Inbound implements Receiver {
     // Steps 12 to 14.
     const code = this.#decoder.decode(packet, number, data, fragment);
     if (code !== undefined) return packetFault(code, `number ${number}`);
-    if (!fragment && number === next) this.accepted.advance(number + 1);
+    this.early = early;
+    this.#early = -1;
+    if (number === next) this.accepted.advance(number + 1);
+    // A number of its handshake is none of the session.
+    if (!early && number >= this.#opened) this.#opened = number + 1;
     const { message } = this.#decoder;
     if (reliable && packet.type === TYPE.default) {
       if (!this.#order.hasRoom(number, message.length))
@@ -171,8 +193,8 @@ export class Inbound implements Receiver {
   }
 
   /**
-   * A packet that breaks step 7 or 8 by itself may break step 6 against its group, which comes first. Only on the way to the end of the
-   * session, so it reads the header a second time.
+   * A packet that breaks step 7 or 8 by itself may break step 6 or 7 against its group, which comes first. Only on the way to the end of
+   * the session, so it reads the header a second time.
    */
   #sooner(bytes: Uint8Array, fault: PacketFault): PacketFault {
     const flags = bytes[1] ?? 0;
@@ -183,9 +205,14 @@ export class Inbound implements Receiver {
     const checksum = (flags & FLAG.checksum) === 0 ? 0 : u16(sealed ? 8 : 6);
     const head = { type: TYPE.default, flags, fragmentCount: bytes[5] as number, checksum };
     const why = this.#reassembly.check(number, head, 0);
-    return why === undefined ? fault : packetFault('FRAGMENT_NUMBER', `a fragment of ${number}: ${why}`);
+    if (why !== undefined) return packetFault('FRAGMENT_NUMBER', `a fragment of ${number}: ${why}`);
+    const id = bytes[4] as number;
+    if (this.#reassembly.repeats(number, id, NOTHING) === 'no') return fault;
+    return packetFault('FRAGMENT_ID', `Fragment ID ${id} of ${number} again`);
   }
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** The codes of steps 7 and 8; 3.0 is that of steps 1 and 5 as well, but then the header is cut off. */
 const LATER: ReadonlySet<PacketCode> = new Set(['FRAGMENT_ID', 'PACKET']);

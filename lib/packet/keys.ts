@@ -27,6 +27,7 @@ export interface Late {
 }
 
 const NOTHING = new Uint8Array(0);
+const SERVER: Uint8Array = new TextEncoder().encode('server');
 
 /** `z` is erased: nothing else is made from it. */
 export function deriveKeys(suite: Suite, h1: Uint8Array, z: Uint8Array): Schedule {
@@ -59,6 +60,14 @@ export const eraseLate = (late: Late): void => erase(late.exporter, late.binderK
 /** Section 6.5: ties a new connection (its H3) to the session whose secret the binder key was made from. */
 export function binderOf(suite: Suite, binderKey: Uint8Array, h3: Uint8Array): Uint8Array {
   return suite.hmac(binderKey, h3);
+}
+
+/** Section 6.5: the answer to a binder, by a server that knows the secret too. H5, and a word before it, so that it cannot be an echo. */
+export function proofOf(suite: Suite, binderKey: Uint8Array, h5: Uint8Array): Uint8Array {
+  const said = new Uint8Array(SERVER.length + h5.length);
+  said.set(SERVER);
+  said.set(h5, SERVER.length);
+  return suite.hmac(binderKey, said);
 }
 
 /** Best effort: a runtime may have moved the octets before, but they do not lie around for the life of the session. */

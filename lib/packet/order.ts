@@ -34,6 +34,11 @@ export class Order {
     this.#open.add(number);
   }
 
+  /** Groups from this number on were none: nothing that was delivered or kept lies above them. */
+  forget(from: number): void {
+    for (const number of this.#open) if (number >= from) this.#open.delete(number);
+  }
+
   /** Whether the message could be delivered or kept. */
   hasRoom(number: number, size: number): boolean {
     if (this.#open.size === 0 || number <= this.#lowest()) return true;

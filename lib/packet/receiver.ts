@@ -15,13 +15,17 @@ export interface Receiver {
   readonly number: number;
   /** Its Data, decoded; undefined: a fragment of a message that is not complete yet. */
   readonly data: Uint8Array | undefined;
+  /** It is an ERROR that its sender numbered in the handshake of a resume, not knowing that the session goes on. */
+  readonly early: boolean;
+  /** The peer has used the keys of this connection as those of the session. */
+  readonly isProven: boolean;
   /** A RELIABLE number that the last packet repeated, and whose ACK is due at once; -1: none. */
   readonly repeated: number;
   /** A connection is there. `protector`: its keys. */
   connect(protector: Protector | undefined, now: number): void;
   disconnect(): void;
-  /** Section 5.5 (2). */
-  resume(state: ResumeState): void;
+  /** Section 5.5 (2). `early`: the number after the peer's handshake, if it cannot know yet that the session goes on; else -1. */
+  resume(state: ResumeState, early: number): void;
   /** One packet. A fault ends the session. */
   take(bytes: Uint8Array, now: number): PacketFault | undefined;
   /** Lets go of the packet that was taken last. */

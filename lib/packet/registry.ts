@@ -5,7 +5,7 @@ import { Arrival, type ArrivalPort } from './arrival.js';
 import { closeCodeOf, PACKET_CODES, packetFault } from './codes.js';
 import { addCounters, newCounters, type SessionCounters } from './counters.js';
 import { errorPacket } from './error-packet.js';
-import type { Detached, Secrets, SessionsPort } from './handshake.js';
+import { ANONYMOUS, type Detached, type Secrets, type SessionsPort } from './handshake.js';
 import { Session, type SessionOwner } from './session.js';
 import type { Carrier, HandshakeFailure, Leg, SessionSink } from './session-types.js';
 import type { SessionSettings } from './settings.js';
@@ -188,11 +188,22 @@ export class Registry {
     if (session.state !== 'detached') return;
     this.#detached.delete(session);
     this.#detached.set(session, now + this.#settings.resumeTtl);
-    // Section 10: detached sessions ≤ maxSessions / 4; the oldest has waited longest in vain.
-    for (const oldest of this.#detached.keys()) {
-      if (this.#detached.size <= this.#settings.maxSessions / 4) break;
-      oldest.expire();
+    // Section 10: detached sessions ≤ maxSessions / 4.
+    while (this.#detached.size > this.#settings.maxSessions / 4) {
+      const victim = this.#dispensable() as Session;
+      this.#detached.delete(victim);
+      victim.expire();
     }
+  }
+
+  /** The oldest has waited longest in vain; but anybody can make anonymous ones, and would push out the others with them. */
+  #dispensable(): Session | undefined {
+    let oldest: Session | undefined;
+    for (const session of this.#detached.keys()) {
+      if (session.security?.identity === ANONYMOUS) return session;
+      oldest ??= session;
+    }
+    return oldest;
   }
 
   #forget(session: Session): void {

@@ -8,12 +8,12 @@ import { isError } from './error-packet.js';
 import type { HandshakeStep, ResumeOffer, Secrets } from './handshake.js';
 import type { ClientHandshake } from './handshake-client.js';
 import { newClientHandshake } from './handshake-new.js';
-import type { ResumeState } from './resume-state.js';
 import { Resumption } from './resumption.js';
 import type {
   Carrier,
   Detachment,
   EndCode,
+  HandshakeFailure,
   Leg,
   PacketSession,
   SendOptions,
@@ -58,10 +58,6 @@ export class Session implements PacketSession {
   #state: SessionState = 'idle';
   #handshake: ClientHandshake | undefined;
   readonly #resumption = new Resumption();
-  /** The peer's half of a resume that was agreed on. */
-  #peerState: ResumeState | undefined;
-  /** Server: the key with which the client proved that the session is its own. */
-  #usedKey: Uint8Array | undefined;
   #endAt = Number.POSITIVE_INFINITY;
 
   /** A function: it is asked once, with the session, for where it tells. */
@@ -157,14 +153,8 @@ export class Session implements PacketSession {
   }
 
   deadline(): number {
-    switch (this.#state) {
-      case 'open':
-        return this.#conversation.deadline();
-      case 'handshake':
-        return this.#handshake?.deadline() ?? Number.POSITIVE_INFINITY;
-      default:
-        return this.#endAt;
-    }
+    if (this.#state === 'open') return this.#conversation.deadline();
+    return this.#handshake?.deadline() ?? this.#endAt;
   }
 
   tick(now: number): void {
@@ -186,24 +176,31 @@ export class Session implements PacketSession {
     return this.#settings.prologue;
   }
 
-  /** Section 5.5: the new connection has proved that it is this session's. Our RS; undefined: the peer's contradicts it, and all is over. */
+  /** Section 5.5: the new connection has proved that it is this session's. Our RS; undefined: it is over, since the peer's contradicts it. */
   takeOver(peerState: Uint8Array, binderKey: Uint8Array): Uint8Array | undefined {
+    this.#replace();
+    // Whoever was told may have ended it.
+    if (this.#state === 'closed') return undefined;
     const state = this.#conversation.judgeState(peerState);
     if (state === undefined) {
       this.#counters.CONNECTION += 1;
       this.#finish('CONNECTION', 'local', 'the two halves of a resume contradict each other');
       return undefined;
     }
-    const own = this.#conversation.state();
-    if (this.#transport.isThere) {
-      this.#counters.takenOver += 1;
-      this.#transport.close(TAKEN_OVER, 'taken over');
-      this.#conversation.cut();
-      this.#state = 'detached';
-    }
-    this.#peerState = state;
-    this.#usedKey = binderKey;
-    return own;
+    this.#resumption.agree(state, binderKey);
+    return this.#conversation.state();
+  }
+
+  /** The connection it has makes way; its owner need not know, for it has the next one already. */
+  #replace(): void {
+    const former = this.#transport.drop();
+    if (former === undefined) return;
+    this.#counters.takenOver += 1;
+    this.#counters.detached += 1;
+    this.#conversation.cut();
+    this.#state = 'detached';
+    this.#sink.detached('taken over');
+    former.close(TAKEN_OVER, 'taken over');
   }
 
   /** It was detached for too long, or there is no room to keep it any longer. */
@@ -222,7 +219,7 @@ export class Session implements PacketSession {
     const verdict = ending ? this.#conversation.receiveLast(bytes, now) : this.#conversation.receive(bytes, now);
     if (verdict !== undefined) this.#judge(verdict, bytes, now);
     // The peer uses the keys of this connection, so it has its CONFIRM.
-    else this.#resumption.prove();
+    else if (this.#conversation.isProven) this.#resumption.prove();
     if (ending && this.#conversation.unacknowledged.messages === 0)
       this.#finish('SERVER_DISCONNECT', 'local', undefined);
   }
@@ -232,9 +229,9 @@ export class Session implements PacketSession {
       this.#finish('SERVER_DISCONNECT', 'local', undefined);
     } else if (verdict.kind === 'silent') {
       this.#counters.silent += 1;
-      const carrier = this.#transport.drop();
-      this.#lose('silent', now);
-      carrier?.abort();
+      this.#abandon('silent', now);
+    } else if (verdict.kind === 'lost') {
+      this.#part({ fault: verdict.fault, theirs: true }, now);
     } else if (this.#state === 'open') {
       const { code, detail } = verdict.fault;
       const theirs = verdict.kind === 'error';
@@ -249,20 +246,17 @@ export class Session implements PacketSession {
   #offer(): ResumeOffer | undefined {
     return this.#resumption.offer(
       () => this.#conversation.state(),
-      (bytes) => {
-        this.#peerState = this.#conversation.judgeState(bytes);
-        return this.#peerState !== undefined;
-      },
+      (bytes) => this.#conversation.judgeState(bytes),
     );
   }
 
   #step(step: HandshakeStep, now: number): void {
     for (const packet of step.send) this.#transport.transmit(packet);
     if (step.kind === 'failed') {
-      const { code } = step.fault;
-      countFailure(this.#counters, code, step.theirs);
-      this.#transport.close(closeCodeOf(code), PACKET_CODES[code].name);
-      this.#lose({ fault: step.fault, theirs: step.theirs }, now);
+      const { fault, theirs } = step;
+      if (step.silent !== true) return this.#part({ fault, theirs }, now);
+      countFailure(this.#counters, fault.code, theirs);
+      this.#abandon({ fault, theirs }, now);
     } else if (step.kind === 'done') {
       this.#handshake = undefined;
       if (step.secrets.resumed !== undefined) this.#openAgain(step.secrets, now);
@@ -272,6 +266,21 @@ export class Session implements PacketSession {
         this.#openNew(step.secrets, now, undelivered);
       }
     }
+  }
+
+  /** A handshake came to nothing, and both ends know it. */
+  #part(why: HandshakeFailure, now: number): void {
+    const { code } = why.fault;
+    countFailure(this.#counters, code, why.theirs);
+    this.#transport.close(closeCodeOf(code), PACKET_CODES[code].name);
+    this.#lose(why, now);
+  }
+
+  /** Without a word. */
+  #abandon(why: Detachment, now: number): void {
+    const carrier = this.#transport.drop();
+    this.#lose(why, now);
+    carrier?.abort();
   }
 
   #openNew(secrets: Secrets | undefined, now: number, undelivered: readonly Undelivered[] = []): void {
@@ -284,14 +293,12 @@ export class Session implements PacketSession {
   }
 
   #openAgain(secrets: Secrets, now: number): void {
-    const state = this.#peerState;
+    const state = this.#resumption.renew(secrets);
     if (state === undefined) return;
-    this.#peerState = undefined;
     this.#counters.resumes += 1;
-    // A client knows that the server has the new key, since CONFIRM came; a server learns it from the next packet.
-    this.#resumption.renew(secrets, this.#usedKey);
     this.#state = 'open';
-    const acknowledged = this.#conversation.resume(jointOf(secrets, this.#transport.transmit), state, now);
+    const early = this.role === 'server' ? secrets.nextReceive : -1;
+    const acknowledged = this.#conversation.resume(jointOf(secrets, this.#transport.transmit), state, early, now);
     this.#tellOpened('resumed');
     for (const number of acknowledged) this.#sink.acknowledged(number);
   }

@@ -25,10 +25,6 @@ export class Transport {
     this.#trace = trace;
   }
 
-  get isThere(): boolean {
-    return this.#carrier !== undefined;
-  }
-
   begin(carrier: Carrier, target: LegTarget): Leg {
     const leg: Leg = {
       session: this.#session,

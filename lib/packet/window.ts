@@ -26,6 +26,11 @@ export class NumberWindow {
     this.next = next;
   }
 
+  /** Back to `next`: nothing was added from there on. */
+  retreat(next: number): void {
+    if (next < this.next) this.next = next;
+  }
+
   /** A number below `next`; an older one than the window is not remembered. */
   add(number: number): void {
     if (!this.covers(number)) return;

@@ -1,5 +1,6 @@
 // The packet sessions of a server: connections of the packet subprotocol → sessions, new ones and resumed ones, and their end. Keeps the
 // connections under them, which are no connections of the embedder.
+import { copyOut } from '../crypto/pool.js';
 import { CARRYING, ConnectionCarrier, carry, isChoked } from '../link/carrier.js';
 import { SECURE_PACKAGE_PROTOCOL } from '../link/packages.js';
 import { PACKET_PROTOCOL, prologueOf } from '../link/protocol.js';
@@ -34,7 +35,7 @@ export interface PacketHost {
 }
 
 /** One connection and what it carries. */
-class Ride implements Drive {
+class Ride {
   readonly connection: Connection<unknown>;
   readonly pacer: Pacer;
   leg: Leg | undefined;
@@ -47,10 +48,6 @@ class Ride implements Drive {
       deadline: () => this.leg?.deadline() ?? Infinity,
       tick: (time) => this.leg?.tick(time),
     });
-  }
-
-  now(): number {
-    return now();
   }
 
   moved(): void {
@@ -68,6 +65,10 @@ class Rider implements Drive {
 
   constructor(ride: Ride) {
     this.ride = ride;
+  }
+
+  keep(data: Uint8Array): Uint8Array {
+    return copyOut(data, 0, data.length);
   }
 
   now(): number {

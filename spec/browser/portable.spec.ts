@@ -328,6 +328,8 @@ t.test('options are checked at once, by name', async (t) => {
     [{ anonymous: true, reconnect: { min: 0 } }, /reconnect.min: must be/],
     [{ anonymous: true, reconnect: { often: 1 } }, /often: is no option of a reconnect/],
     [{ anonymous: true, certificate: 'x' }, /certificate: is no option of a session/],
+    [{ mode: 'none', pins: [pin] }, /mode 'none' has no handshake: pins would do nothing/],
+    [{ mode: 'none', context: 'x' }, /context would do nothing/],
   ];
   for (const [options, message] of cases) {
     await t.rejects(connectSession('ws://127.0.0.1:1/', options as PageSessionOptions), { name: 'TypeError', message });

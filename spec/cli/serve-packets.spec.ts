@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { main } from '../../lib/cli/main.js';
+import { Echo } from '../../lib/cli/serve-packets.js';
 import { connect, makeCertificate, type Session } from '../../lib/index.js';
 import { type FakeIo, fakeIo } from './fake-io.js';
 import { CERT, KEY, OTHER_KEY } from './keys.js';
@@ -31,6 +32,37 @@ const refuse = async (...args: string[]): Promise<{ code: number; err: string; o
 
 const SERVER = makeCertificate({ now: Date.now(), names: ['127.0.0.1'], subject: 'echo server' });
 const ALICE = makeCertificate({ now: Date.now(), subject: 'alice', names: [], usage: ['client'] });
+
+t.test('what an echo leaves waiting is bounded in messages too, for the empty ones cost as well', async (t) => {
+  let room = 0;
+  let sent = 0;
+  const closed: string[] = [];
+  let drain = (): void => {};
+  const session = {
+    on: (_name: string, listener: () => void) => {
+      drain = listener;
+    },
+    send: () => {
+      if (room === 0) return { status: 'full' };
+      room--;
+      sent++;
+      return { status: 'ok' };
+    },
+    close: (why: string) => closed.push(why),
+  } as unknown as Session;
+  const echo = new Echo(session, () => {});
+  const most = (16 * 1024 * 1024) / 256;
+  const empty = new Uint8Array(0);
+  for (let i = 0; i < most; i++) echo.take(empty, true);
+  t.strictSame(closed, []);
+  room = 10;
+  drain();
+  t.equal(sent, 10);
+  for (let i = 0; i < 10; i++) echo.take(empty, true);
+  t.strictSame(closed, [], 'what was sent does not count any more');
+  echo.take(empty, true);
+  t.strictSame(closed, ['too much of the echo is not taken']);
+});
 
 const files = (t: Test): Readonly<Record<'cert' | 'key' | 'alice' | 'other' | 'bad', string>> => {
   const dir = t.testdir({

@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import t, { type Test } from 'tap';
-import { connect, type Session } from '../../lib/index.js';
+import { type ClientPacketOptions, connect, type Session } from '../../lib/index.js';
 import { until, within } from '../hostile/stage.js';
 import { ANYBODY, certificate, echo, join, NEVER, open, QUICK, roundTrip, shown, textsOf } from '../link/ends.js';
 import { Line } from '../link/line.js';
@@ -61,6 +61,18 @@ t.test('whom a client believes: pins, anchors, names, and nobody without being t
     await server.close({ drain: 500 });
   }
   await test.rejects(connect('ws://127.0.0.1:1/', { packets: {} }), TypeError, 'trust has to be said');
+  const clear = { mode: 'none' } as const;
+  const idle: readonly (readonly [what: string, packets: ClientPacketOptions, message: RegExp])[] = [
+    ['pins in clear', { ...clear, pins: [NEVER] }, /mode 'none' has no handshake: pins would do nothing/],
+    ['anchors in clear', { ...clear, anchors: ['x'] }, /: anchors would do nothing/],
+    ['our own in clear', { ...clear, certificate: 'x', key: 'x' }, /: certificate would do nothing/],
+    ['a name in clear', { ...clear, name: 'a.example' }, /: name would do nothing/],
+    ['a name with pins', { pins: [NEVER], name: 'a.example' }, /name goes with anchors/],
+    ['a name of anybody', { anonymous: true, name: 'a.example' }, /name goes with anchors/],
+  ];
+  for (const [what, packets, message] of idle) {
+    await test.rejects(connect('ws://127.0.0.1:1/', { packets }), { name: 'TypeError', message }, what);
+  }
 });
 
 t.test('a certificate that is not accepted is not tried again', async (test) => {

@@ -158,6 +158,9 @@ const e1 = (): Keys => {
   return { ...KEYS.rsa2048, publicKey: createPublicKey({ format: 'jwk', key: { kty: 'RSA', n: n ?? '', e: 'AQ' } }) };
 };
 
+/** The curve is described in the key, and not named. */
+const described = (): Keys => generateKeyPairSync('ec', { namedCurve: 'P-256', paramEncoding: 'explicit' });
+
 type Row = readonly [title: string, der: Uint8Array, why: RegExp, settings?: Partial<JudgeSettings>, now?: number];
 
 /** Wrong whoever trusts it: from the anchor and by the pin. */
@@ -186,6 +189,7 @@ const WRONG: readonly Row[] = [
   ['RSA with the exponent 1', signed({ keys: e1() }), /key of the certificate/],
   ['EC P-384', signed({ keys: curve('P-384') }), /key of the certificate/],
   ['EC secp256k1', signed({ keys: k1 }), /key of the certificate/],
+  ['P-256 by its parameters', signed({ keys: described() }), /does not name its curve/],
   ['Ed448', signed({ keys: generateKeyPairSync('ed448') }), /key of the certificate/],
   ['X25519', signed({ keys: generateKeyPairSync('x25519') }), /key of the certificate/],
   ['RSA-PSS', signed({ keys: pss }), /key of the certificate/],
@@ -512,6 +516,7 @@ t.test('what cannot be our certificate is told in one sentence', async (t) => {
     [signed({ extensions: [...LEAF, { ...UNKNOWN, critical: true }] }), privateKey, /critical extension 1\.3\.6\.1\.4/],
     [signed({ extensions: withExtension(LEAF, usage(0x20)) }), privateKey, /does not include signing/],
     [signed({ extensions: [...LEAF, basic(false)] }), privateKey, /it has an extension twice/],
+    [certify({ keys: described() }), privateKey, /its key does not name its curve/],
   ] as const) {
     t.throws(() => loadOwn({ certificate, key }), { name: 'TypeError', message: why });
   }

@@ -368,6 +368,35 @@ t.test('a peer that falls silent is found out, and the session goes on when it i
   test.same(got, ['through the night']);
 });
 
+t.test('messages share memory with those of other sessions, and nobody can give it away', async (test) => {
+  for (const mode of ['required', 'none'] as const) {
+    const kept: Uint8Array[] = [];
+    const { url } = await open(test, { mode }, (session) => session.on('message', (data) => kept.push(data)));
+    const trust = mode === 'none' ? { mode } : ANYBODY;
+    const [one, other] = [await join(test, url, trust), await join(test, url, trust)];
+    // Once more where a pool ended between the two.
+    for (let i = 0; i < 10 && (i === 0 || kept.at(-1)?.buffer !== kept.at(-2)?.buffer); i++) {
+      await within(one.send('a secret'), 'its ACK');
+      await within(other.send('said by the other'), 'its ACK');
+    }
+    const [mine, theirs] = kept.slice(-2) as [Uint8Array, Uint8Array];
+    test.equal(mine.buffer, theirs.buffer, 'the same 8 KiB');
+    const { port1, port2 } = new MessageChannel();
+    let thrown = false;
+    try {
+      port1.postMessage(theirs.length, [theirs.buffer as ArrayBuffer]);
+    } catch {
+      thrown = true;
+    }
+    port1.close();
+    port2.close();
+    // Node 20 passes over it in silence.
+    test.equal(thrown, Number(process.versions.node.split('.')[0]) > 20);
+    test.equal(Buffer.from(mine).toString(), 'a secret', 'nothing is taken from anybody');
+    test.equal(Buffer.from(theirs.slice()).toString(), 'said by the other');
+  }
+});
+
 t.test('a resumed session knows its new connection when it says so', async (test) => {
   let visits = 0;
   const seen: unknown[] = [];

@@ -76,6 +76,8 @@ const GOOD: readonly (readonly [BlockPlace, string, string])[] = [
   ['server FINISHED', `${VERIFY}800003aabbcc ff0000`, 'two of them'],
   ['CONFIRM', `${SESSION}060001 00`, 'refused, and a fresh session'],
   ['CONFIRM', `060091 01 ${zeros(144)}`, 'resumed'],
+  ['CONFIRM', `060091 01 ${zeros(144)} 800020 ${zeros(32)}`, 'resumed, and proved'],
+  ['client FINISHED', `${VERIFY}800020${zeros(32)}`, 'PROOF where nobody reads it'],
 ];
 
 const BAD: readonly (readonly [BlockPlace, string, string])[] = [
@@ -108,6 +110,7 @@ const BAD: readonly (readonly [BlockPlace, string, string])[] = [
   ['CONFIRM', `050015${zeros(21)}`, 'SESSION of 21 octets'],
   ['CONFIRM', `${SESSION}060000`, 'RESUMED without a status'],
   ['CONFIRM', `${SESSION}060002 0000`, 'RESUMED of 2 octets'],
+  ['CONFIRM', `060091 01 ${zeros(144)} 80001f ${zeros(31)}`, 'PROOF of 31 octets'],
 ];
 
 t.test('blocks that are as they should be', async (t) => {

@@ -46,6 +46,8 @@ t.test('a text cannot move the cursor of a terminal, forge a line of a log or fi
   };
   t.equal(said(ascii('a\u001b[2Jb\r\nc\u0000d\u007fe\u0085f')), '2.0 a [2Jb  c d e\ufffdf');
   t.equal(said(new TextEncoder().encode('a\u0085b\u202ec\u2028d\u2066e')), '2.0 a b c d e');
+  const tagged = 'a\u200eb\u200fc\u061cd\ufeffe\u{e0041}f\u{e007f}g\u200dh';
+  t.equal(said(new TextEncoder().encode(tagged)), '2.0 a b c d e f g\u200dh', 'a joiner belongs to letters');
   t.equal(said(new TextEncoder().encode('grüße 😀')), '2.0 grüße 😀');
   t.equal(said(fromHex('fffe41')), '2.0 \ufffd\ufffdA', 'not UTF-8');
   t.equal(said(ascii('x'.repeat(900)))?.length, 4 + 123);

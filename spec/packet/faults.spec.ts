@@ -439,6 +439,14 @@ t.test('the first failure decides', async (t) => {
         return [first, peer.write(0, ENC | FRAG | REL, peer.next - 1, [1, 2], 0, bytes(), bytes())];
       },
     ],
+    ...[500, 989, 0].map((size): readonly [string, PacketCode, Attack] => [
+      `a place that is taken before a size of ${size}`,
+      'FRAGMENT_ID',
+      ({ peer }) => {
+        const first = peer.fragments({ flags: ENC, data: big(1500) })[0] as Uint8Array;
+        return [first, peer.write(0, ENC | FRAG, peer.next - 1, [0, 2], 0, bytes(), big(size))];
+      },
+    ]),
     [
       'a group that may not be opened before its number',
       'FRAGMENT_NUMBER',

@@ -11,6 +11,8 @@ import type { PacketCode } from '../../lib/packet/codes.js';
 import { errorPacket } from '../../lib/packet/error-packet.js';
 import type { HandshakeStep, ResumeOffer } from '../../lib/packet/handshake.js';
 import type { ClientHandshake, ClientOptions } from '../../lib/packet/handshake-client.js';
+import { proofOf } from '../../lib/packet/keys.js';
+import { transcriptHash } from '../../lib/packet/transcript.js';
 import { FLAG, TYPE } from '../../lib/packet/wire.js';
 import type { PacketFields } from '../../lib/packet/write.js';
 import {
@@ -270,15 +272,26 @@ t.test('our own FINISHED does not come back as the server’s', async (t) => {
   fails(t, client.receive(flight), 'FLAGS', 'RELIABLE and not from a client', server);
 });
 
-const offer = (accepts = true): ResumeOffer => ({
+const BINDER_KEY = new Uint8Array(32).fill(0x42);
+const offer = (accepts = true, identity = 'anonymous'): ResumeOffer => ({
   id: SESSION_ID,
-  binderKey: new Uint8Array(32),
+  binderKey: BINDER_KEY,
+  identity,
   state: () => new Uint8Array(144),
   accepts: () => accepts,
 });
 const session = writeSession({ id: SESSION_ID, ttl: 60 });
 const accepted = writeResumed({ accepted: true, state: new Uint8Array(144) });
 const refused = writeResumed({ accepted: false, state: NONE });
+/** What a server that knows the secret of the session says in CONFIRM. */
+const proved = (server: Puppet, binderKey: Uint8Array = BINDER_KEY): Uint8Array =>
+  proofOf(nodeSuite, binderKey, transcriptHash(nodeSuite, ...server.said));
+
+/** A failure about which nothing is said, since the server may have gone on with the session. */
+const hushes = (t: Test, step: HandshakeStep | undefined, code: PacketCode, name: string): void => {
+  t.match(step, { kind: 'failed', send: [], fault: { code }, theirs: false, silent: true }, name);
+  if (step?.kind === 'failed') t.equal(step.send.length, 0, name);
+};
 
 t.test('a CONFIRM that may not be taken', async (t) => {
   const E = FLAG.encrypted;
@@ -303,14 +316,78 @@ t.test('a CONFIRM that may not be taken', async (t) => {
   ];
   for (const [name, resume, write, code] of cases) {
     const { client, server } = stage('WAIT_CONFIRM', resume ? { resume: offer() } : {});
-    fails(t, client.receive(write(server)), code, name, server);
+    const step = client.receive(write(server));
+    if (resume) hushes(t, step, code, name);
+    else fails(t, step, code, name, server);
   }
-  const { client, server } = stage('WAIT_CONFIRM', { resume: offer(false) });
-  const bytes = server.seal(writeBlocks({ resumed: accepted }), ack, 2);
-  fails(t, client.receive(bytes), 'CONNECTION', 'a state that contradicts ours', server);
   for (const ackBits of [0x8000, 0]) {
     const { client, server } = stage('WAIT_CONFIRM');
     t.equal(client.receive(server.seal(fresh, { ackId: 1, ackBits }, 2)).kind, 'done');
+  }
+});
+
+t.test('an accepted resume is taken from the server of the session alone', async (t) => {
+  const ack = { ackId: 1, ackBits: 0x8000 };
+  const wrong = new Uint8Array(32).fill(1);
+  const other = new Uint8Array(BINDER_KEY).fill(7, 31);
+  type Case = readonly [
+    what: string,
+    options: Partial<ClientOptions>,
+    own: Own | undefined,
+    (s: Puppet) => Uint8Array | undefined,
+    good: boolean,
+  ];
+  const none = (): undefined => undefined;
+  const cases: readonly Case[] = [
+    ['nobody shows anything: it knows the secret', { resume: offer() }, undefined, (s) => proved(s), true],
+    ['it says nothing about the secret', { resume: offer() }, undefined, none, false],
+    ['it knows another secret', { resume: offer() }, undefined, (s) => proved(s, other), false],
+    ['it makes something up', { resume: offer() }, undefined, () => wrong, false],
+    [
+      'it gives the binder back',
+      { resume: offer() },
+      undefined,
+      (s) => nodeSuite.hmac(BINDER_KEY, transcriptHash(nodeSuite, ...s.said.slice(0, -1))),
+      false,
+    ],
+    ['a certificate that nobody looked at', { resume: offer() }, SERVER, none, false],
+    ['the same, and it knows the secret', { resume: offer() }, SERVER, (s) => proved(s), true],
+    [
+      'the certificate of the session',
+      { judge, anonymous: false, resume: offer(true, fingerprintOf(SERVER)) },
+      SERVER,
+      none,
+      true,
+    ],
+    [
+      'the same, and it knows another secret',
+      { judge, anonymous: false, resume: offer(true, fingerprintOf(SERVER)) },
+      SERVER,
+      () => wrong,
+      false,
+    ],
+    [
+      'a good certificate, but another one',
+      { judge, anonymous: false, resume: offer(true, fingerprintOf(STRANGER)) },
+      SERVER,
+      (s) => proved(s),
+      false,
+    ],
+    ['a certificate, and the session had none', { judge, resume: offer() }, SERVER, (s) => proved(s), false],
+    [
+      'no certificate, and the session had one',
+      { resume: offer(true, fingerprintOf(SERVER)) },
+      undefined,
+      (s) => proved(s),
+      false,
+    ],
+    ['a state that contradicts ours', { resume: offer(false) }, undefined, (s) => proved(s), false],
+  ];
+  for (const [what, options, own, proof, good] of cases) {
+    const { client, server } = stage('WAIT_CONFIRM', options, own);
+    const step = client.receive(server.seal(writeBlocks({ resumed: accepted, proof: proof(server) }), ack, 2));
+    if (good) t.match(step, { kind: 'done', secrets: { sessionId: SESSION_ID, refused: false } }, what);
+    else hushes(t, step, 'CONNECTION', what);
   }
 });
 
@@ -325,6 +402,9 @@ t.test('ten seconds are enough: 1.0, sealed as soon as there are keys', async (t
     t.equal(client.deadline(), Number.POSITIVE_INFINITY);
     t.equal(client.tick(20_000), undefined);
   }
+  const early = stage('WAIT_FIN', { resume: offer() });
+  fails(t, early.client.tick(10_000), 'CONNECTION', 'RESUME is not out yet', early.server);
+  hushes(t, stage('WAIT_CONFIRM', { resume: offer() }).client.tick(10_000), 'CONNECTION', 'RESUME is out');
 });
 
 t.test('we may end it ourselves', async (t) => {
@@ -332,6 +412,9 @@ t.test('we may end it ourselves', async (t) => {
   fails(t, early.client.fail('CLIENT_DISCONNECT', 'enough'), 'CLIENT_DISCONNECT', 'in clear');
   const later = stage('WAIT_CONFIRM');
   fails(t, later.client.fail('CLIENT_DISCONNECT'), 'CLIENT_DISCONNECT', 'sealed', later.server);
+  const resuming = stage('WAIT_CONFIRM', { resume: offer() });
+  const why = 'who leaves says so, whatever became of RESUME';
+  fails(t, resuming.client.fail('CLIENT_DISCONNECT'), 'CLIENT_DISCONNECT', why, resuming.server);
 });
 
 const isTheirs = (t: Test, step: HandshakeStep, code: PacketCode, sealed: boolean, name: string): void => {

@@ -250,6 +250,7 @@ function remembered(change: Partial<Detached> = {}, offered: Partial<ResumeOffer
     offer: {
       id: SESSION_ID,
       binderKey,
+      identity: 'anonymous',
       state: () => RS,
       accepts: (state) => {
         asked.client.push(toHex(state));

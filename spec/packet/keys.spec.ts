@@ -1,8 +1,8 @@
 // Transcript, key schedule and seal against PROTOCOL.md sections 11.2 and 11.3, by both halves.
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import t, { type Test } from 'tap';
 import type { Suite } from '../../lib/crypto/suite.js';
-import { binderOf, deriveKeys, deriveLate, erase, eraseLate } from '../../lib/packet/keys.js';
+import { binderOf, deriveKeys, deriveLate, erase, eraseLate, proofOf } from '../../lib/packet/keys.js';
 import { checksumOf, type Head, openBody, Protector, sealBody } from '../../lib/packet/protect.js';
 import { transcriptHash } from '../../lib/packet/transcript.js';
 import { FLAG, TYPE } from '../../lib/packet/wire.js';
@@ -58,6 +58,8 @@ for (const suite of SUITES) {
     t.equal(toHex(late.packageC2s), VECTOR.packageC2s);
     t.equal(toHex(late.packageS2c), VECTOR.packageS2c);
     t.equal(toHex(binderOf(suite, late.binderKey, fromHex(VECTOR.H3))), VECTOR.binder);
+    const proof = createHmac('sha256', late.binderKey).update('server').update(fromHex(VECTOR.H5)).digest('hex');
+    t.equal(toHex(proofOf(suite, late.binderKey, fromHex(VECTOR.H5))), proof);
     const resumption = watch.secrets.find(({ name }) => name === 'resumption');
     t.equal(resumption?.was, VECTOR.resumption);
     t.equal(toHex(resumption?.array), '00'.repeat(32), 'the resumption secret is erased: only its binder key is used');

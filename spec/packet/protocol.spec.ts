@@ -258,7 +258,7 @@ const judgeBlocks: Judge = (rows) =>
   differ(
     'blocks',
     rows.map(([type, name]) => `${type} ${name}`),
-    Object.entries(BLOCK).map(([name, type]) => `${type} ${upper(name)}`),
+    Object.entries(BLOCK).map(([name, type]) => `${type.toString(16)} ${upper(name)}`),
   );
 
 const judgeSchemes: Judge = (rows) =>

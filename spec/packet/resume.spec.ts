@@ -2,13 +2,15 @@
 // 10: a RELIABLE packet is delivered exactly once and in order across reconnects, or its sender learns that it was not.
 // PROTOCOL.md sections 5.5 and 6.5.
 import t from 'tap';
-import { Ends, type EndsOptions, type Received, type Recorder, type Wires } from '../../fixtures/rig/packets.js';
+import { Ends, type EndsOptions, PROLOGUE, type Received, Recorder, type Wires } from '../../fixtures/rig/packets.js';
 import { seeded } from '../../fixtures/rig/random.js';
 import { RAW, rawClient, rawServer } from '../../fixtures/rig/raw-peer.js';
+import { nodeSuite } from '../../lib/crypto/node.js';
 import type { ResumeOffer } from '../../lib/packet/handshake.js';
 import { writeResumeState } from '../../lib/packet/resume-state.js';
-import type { Session } from '../../lib/packet/session.js';
+import { Session } from '../../lib/packet/session.js';
 import type { PacketSession, SendOptions } from '../../lib/packet/session-types.js';
+import { SESSION_LIMITS } from '../../lib/packet/settings.js';
 import { NumberWindow } from '../../lib/packet/window.js';
 
 const { reliable: REL, encrypted: ENC } = RAW;
@@ -235,7 +237,7 @@ t.test(
     const wires = ends.open();
     t.match(old.server.closed, { code: 4002, reason: 'taken over' });
     t.equal(ends.registry.size, 1);
-    t.strictSame(ends.serverSink.log, ['opened new', 'opened resumed']);
+    t.strictSame(ends.serverSink.log, ['opened new', 'detached taken over', 'opened resumed']);
     t.strictSame(
       ends.sink.messages.map(({ data }) => data[0]),
       [1],
@@ -361,6 +363,7 @@ const offer = (
 ): ResumeOffer => ({
   id,
   binderKey,
+  identity: 'anonymous',
   state: () => state,
   accepts: () => true,
 });
@@ -500,8 +503,8 @@ t.test('a client refuses a server whose half contradicts its own', async (t) => 
   };
   const again = ends.open();
   t.match(ends.sink.detachments.at(-1), { fault: { code: 'CONNECTION' }, theirs: false });
-  t.equal(again.client.closed?.code, 4100);
-  t.equal(ends.client.state, 'detached');
+  t.ok(again.client.aborted, 'without a word: the server has its connection');
+  t.strictSame([ends.client.state, server.state], ['detached', 'detached']);
   ends.client.end('CLIENT_DISCONNECT', ends.now);
   t.strictSame(
     ends.sink.lists[0]?.map(({ number }) => number),
@@ -553,11 +556,12 @@ t.test('a group that was cut holds back what is complete, until it comes again',
   const stalled = new Ends({ server: { heartbeat: 1e9 } });
   const slow = rawClient(stalled);
   slow.leg.receive(slow.fragments({ flags: ENC | REL, data })[0] as Uint8Array, stalled.now);
+  slow.leg.receive(slow.packet({ flags: ENC | REL, data: octets(3) }), stalled.now);
   slow.leg.lost(stalled.now);
   const silent = rawClient(
     stalled,
     'required',
-    offer(stalled, new Uint8Array(stalled.server.binderKeys[0] as Uint8Array), stateOf(3, 3)),
+    offer(stalled, new Uint8Array(stalled.server.binderKeys[0] as Uint8Array), stateOf(3, 4)),
   );
   t.equal(silent.leg.deadline(), stalled.now + 30_000);
   silent.leg.tick(stalled.now + 30_000);
@@ -566,9 +570,10 @@ t.test('a group that was cut holds back what is complete, until it comes again',
   const late = new Ends({ server: { heartbeat: 1e9 } });
   const begun = rawClient(late);
   begun.leg.receive(begun.fragments({ flags: ENC | REL, data })[0] as Uint8Array, late.now);
+  begun.leg.receive(begun.packet({ flags: ENC | REL, data: octets(3) }), late.now);
   begun.leg.lost(late.now);
   const lateKey = new Uint8Array(late.server.binderKeys[0] as Uint8Array);
-  const going = rawClient(late, 'required', offer(late, lateKey, stateOf(3, 3)));
+  const going = rawClient(late, 'required', offer(late, lateKey, stateOf(3, 4)));
   const [one, two, three] = going.fragments({ flags: ENC | REL, number: 2, data: new Uint8Array(2900) }) as [
     Uint8Array,
     Uint8Array,
@@ -580,7 +585,164 @@ t.test('a group that was cut holds back what is complete, until it comes again',
   going.leg.tick(late.now + 59_000);
   t.equal(late.server.state, 'open', 'and once it has begun, 30 s from fragment to fragment');
   going.leg.receive(three, late.now + 87_000);
-  t.equal(late.serverSink.messages.length, 1);
+  t.strictSame(
+    late.serverSink.messages.map(({ number }) => number),
+    [2, 3],
+  );
+});
+
+t.test('a fragment that nobody has opened moves nothing that outlives its connection', async (t) => {
+  // Somebody in between, who has no key: the number is no secret.
+  const forged = (number: number): Uint8Array => {
+    const bytes = new Uint8Array(8 + 988);
+    bytes.set([0, ENC | REL | RAW.frag, number >> 8, number & 255, 0, 2, 0, 0]);
+    return bytes;
+  };
+  const ends = new Ends({ server: { heartbeat: 1e9 } });
+  const wires = ends.open();
+  ends.client.send(octets(1), reliable, ends.now);
+  wires.pump(ends.now);
+  wires.serverLeg.receive(forged(3), ends.now);
+  wires.cut(ends.now);
+  const resuming = ends.connect();
+  resuming.pump(ends.now, 4);
+  t.equal(ends.server.binderKeys.length, 2, 'CONFIRM is on its way');
+  resuming.serverLeg.receive(forged(3), ends.now);
+  t.equal(ends.server.binderKeys.length, 2, 'it is not the client who has used its new keys');
+  resuming.cut(ends.now);
+  const last = ends.open();
+  t.strictSame(ends.sink.log, ['opened new', 'detached lost', 'detached lost', 'opened resumed']);
+  ends.client.send(octets(2), {}, ends.now);
+  ends.client.send(octets(3), reliable, ends.now);
+  last.pump(ends.now);
+  ends.advance(40_000, last);
+  t.strictSame([ends.client.state, ends.server.state], ['open', 'open'], 'nor does anything wait for it');
+  t.strictSame(
+    ends.serverSink.messages.map(({ number }) => number),
+    [2, 3, 4],
+  );
+  t.equal(ends.server.binderKeys.length, 1);
+});
+
+/** A session that was cut, and is resumed on these wires; CONFIRM has left the server and not reached the client. */
+const halfResumed = (messages = 3): { readonly ends: Ends; readonly wires: Wires } => {
+  const ends = new Ends();
+  const first = ends.open();
+  for (let i = 0; i < messages; i += 1) ends.client.send(octets(i), reliable, ends.now);
+  first.cut(ends.now);
+  const wires = ends.connect();
+  wires.pump(ends.now, 4);
+  return { ends, wires };
+};
+
+t.test('a CONFIRM that comes too late costs the connection, and not the session', async (t) => {
+  for (const messages of [0, 3]) {
+    const { ends, wires } = halfResumed(messages);
+    t.strictSame([ends.client.state, ends.server.state], ['handshake', 'open']);
+    ends.now += 10_000;
+    ends.client.tick(ends.now);
+    t.match(ends.sink.detachments.at(-1), { fault: { code: 'CONNECTION', detail: 'timeout' }, theirs: false });
+    t.strictSame([wires.client.sent.length, wires.client.aborted], [0, true], 'nothing is said');
+    wires.server.take();
+    wires.pump(ends.now);
+    t.strictSame([ends.client.state, ends.server.state], ['detached', 'detached']);
+    ends.open();
+    t.equal(ends.sink.log.at(-1), 'opened resumed');
+    t.equal(ends.serverSink.messages.length, messages);
+    t.strictSame(ends.sink.lists, []);
+  }
+});
+
+t.test('who leaves while CONFIRM is on its way has left', async (t) => {
+  const { ends, wires } = halfResumed();
+  ends.client.end('CLIENT_DISCONNECT', ends.now);
+  t.equal(wires.client.closed?.code, 4202);
+  wires.pump(ends.now);
+  t.match(ends.serverSink.end, { code: 'CLIENT_DISCONNECT', by: 'remote', closeCode: 4202 });
+  t.equal(ends.registry.size, 0);
+});
+
+t.test('a client that says why its handshake failed, although the server has resumed', async (t) => {
+  /** ERROR, as the handshake numbers it. */
+  const error = (code: number, number = 2) => ({ type: 4, flags: ENC, number, tsf: [code], data: octets(120) });
+  const resumed = (messages: number): { ends: Ends; peer: ReturnType<typeof rawClient>; next: number } => {
+    const ends = new Ends();
+    const wires = ends.open();
+    for (let i = 0; i < messages; i += 1) ends.client.send(octets(i), reliable, ends.now);
+    wires.pump(ends.now);
+    wires.cut(ends.now);
+    const key = new Uint8Array(ends.server.binderKeys[0] as Uint8Array);
+    const next = 2 + messages;
+    return { ends, peer: rawClient(ends, 'required', offer(ends, key, stateOf(3, next))), next };
+  };
+  for (const messages of [0, 4]) {
+    for (const [code, name, state] of [
+      [0x10, 'CONNECTION', 'detached'],
+      [0x37, 'INIT_VECTOR', 'detached'],
+      [0x20, 'DISCONNECT', 'closed'],
+      [0x22, 'CLIENT_DISCONNECT', 'closed'],
+      [0x77, 'DISCONNECT', 'closed'],
+    ] as const) {
+      const { ends, peer, next } = resumed(messages);
+      peer.leg.receive(peer.packet(error(code)), ends.now);
+      t.equal(ends.server.state, state, `${name} after ${messages} messages`);
+      t.equal(ends.server.counters()[`remote.${name}`], 1);
+      t.ok(peer.carrier.closed);
+      if (state === 'closed') continue;
+      t.match(ends.serverSink.detachments.at(-1), { fault: { code: name }, theirs: true });
+      t.equal(ends.server.binderKeys.length, 2, 'it has thrown its new keys away');
+      const again = offer(ends, new Uint8Array(ends.server.binderKeys[0] as Uint8Array), stateOf(3, next));
+      t.ok(rawClient(ends, 'required', again).secrets?.resumed, 'and comes back with the old ones');
+    }
+  }
+  const late = resumed(4);
+  late.peer.leg.receive(late.peer.packet({ flags: ENC | REL, number: 6, data: octets(9) }), late.ends.now);
+  late.peer.leg.receive(late.peer.packet(error(0x10)), late.ends.now);
+  t.equal(late.ends.serverSink.end?.code, 'SEQUENCE_ID', 'whoever has used the session knows its numbers');
+  const other = resumed(4);
+  other.peer.leg.receive(other.peer.packet(error(0x10, 3)), other.ends.now);
+  t.equal(other.ends.serverSink.end?.code, 'SEQUENCE_ID', 'number 3 is none of the handshake');
+  const forged = resumed(4);
+  const bytes = forged.peer.packet(error(0x22));
+  bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1;
+  forged.peer.leg.receive(bytes, forged.ends.now);
+  t.equal(forged.ends.serverSink.end?.code, 'INIT_VECTOR', 'it must be sealed, and by the client');
+  const fresh = new Ends();
+  const peer = rawClient(fresh);
+  peer.leg.receive(peer.packet(error(0x10)), fresh.now);
+  t.match(fresh.serverSink.end, { code: 'CONNECTION', by: 'remote' }, 'in a fresh session it is the end');
+});
+
+t.test('what the owner does while its connection is taken over counts', async (t) => {
+  const taken = (act: (ends: Ends) => void): { ends: Ends; next: Wires } => {
+    const ends = new Ends();
+    const old = ends.open();
+    old.client.take();
+    old.clientLeg.lost(ends.now);
+    const sink = ends.serverSink;
+    const detached = sink.detached.bind(sink);
+    sink.detached = (why) => {
+      detached(why);
+      act(ends);
+    };
+    return { ends, next: ends.open() };
+  };
+  const ended = taken(({ server, now }) => server.end('DISCONNECT', now));
+  t.equal(ended.ends.server.state, 'closed');
+  t.strictSame(ended.ends.serverSink.log, ['opened new', 'detached taken over', 'ended DISCONNECT by local 4200']);
+  t.match(ended.next.server.closed, { code: 4100 }, 'what is over is not resumed');
+  t.match(ended.ends.sink.detachments.at(-1), { fault: { code: 'CONNECTION' }, theirs: true });
+  t.equal(ended.ends.registry.size, 0);
+  ended.ends.open();
+  t.equal(ended.ends.sink.log.at(-1), 'opened new');
+  const said = taken(({ server, now }) => {
+    t.equal(server.send(octets(1), {}, now), 'full', 'there is no connection for it');
+    t.equal(server.send(octets(2), reliable, now), 3);
+  });
+  t.strictSame(
+    said.ends.sink.messages.map(({ data }) => data[0]),
+    [2],
+  );
 });
 
 t.test('what may come again after a resume, and what may not', async (t) => {
@@ -679,6 +841,42 @@ t.test(
     t.equal(half.open().server.closed, undefined, 'until it comes to nothing');
   },
 );
+
+t.test('strangers cannot push out the sessions of those who showed a certificate', async (t) => {
+  const judge = {
+    judge: (der: Uint8Array) => {
+      const fingerprint = `${der[4]}`;
+      return { fingerprint, certificate: { fingerprint }, verify: () => true };
+    },
+  };
+  const ends = new Ends({ server: { maxSessions: 8, clientCertificate: 'optional', judge } });
+  const known = (n: number): Session => {
+    const own = { certificate: octets(48, 3, 2, 1, n), scheme: 0x0403, sign: () => octets(1) };
+    const settings = {
+      ...SESSION_LIMITS,
+      suite: nodeSuite,
+      mode: 'required',
+      prologue: PROLOGUE,
+      anonymous: true,
+    } as const;
+    return new Session('client', { ...settings, own }, new Recorder());
+  };
+  const left = (): (string | undefined)[] => [...ends.registry.sessions()].map(({ security }) => security?.identity);
+  const come = (client?: Session): void => {
+    const wires = ends.connect(client);
+    wires.pump(ends.now);
+    wires.cut(ends.now);
+  };
+  come(known(1));
+  for (let i = 0; i < 5; i += 1) rawClient(ends).leg.lost(ends.now);
+  t.strictSame(left(), ['1', 'anonymous'], 'the last of five strangers, and who is known');
+  come(known(2));
+  t.strictSame(left(), ['1', '2']);
+  rawClient(ends).leg.lost(ends.now);
+  t.strictSame(left(), ['1', '2'], 'a stranger finds no room');
+  come(known(3));
+  t.strictSame(left(), ['2', '3'], 'among themselves the oldest goes');
+});
 
 t.test('a registry that ends says so to sessions and to handshakes, and takes nothing new', async (t) => {
   for (const mode of ['required', 'none'] as const) {

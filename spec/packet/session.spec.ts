@@ -2,6 +2,7 @@
 // PROTOCOL.md sections 1, 4, 5 and 7. What bad packets get is faults.spec.ts; what outlives a connection is resume.spec.ts.
 import t from 'tap';
 import { Ends, Recorder, TestCarrier } from '../../fixtures/rig/packets.js';
+import { seedFromEnv } from '../../fixtures/rig/random.js';
 import { RAW, rawClient, rawServer } from '../../fixtures/rig/raw-peer.js';
 import { nodeSuite } from '../../lib/crypto/node.js';
 import { Conversation, type Joint } from '../../lib/packet/conversation.js';
@@ -184,6 +185,85 @@ t.test(
     t.strictSame(ends.sink.log, ['opened new', 'room']);
   },
 );
+
+t.test('a peer that acknowledges nothing cannot make us owe more than 512 numbers', async (t) => {
+  for (const mode of MODES) {
+    const ends = new Ends({ mode });
+    const peer = rawClient(ends, mode);
+    const flags = mode === 'none' ? 0 : ENC;
+    const first = ends.server.send(octets(1), reliable, ends.now) as number;
+    for (let i = 1; i < 512; i += 1) ends.server.send(octets(2), {}, ends.now);
+    const receive = (bytes: Uint8Array): void => peer.leg.receive(bytes, ends.now);
+    // Now it has 512 ACKs left, one for each of these.
+    for (let i = 0; i < 512; i += 1) {
+      receive(peer.packet({ flags: flags | REL, data: octets(3) }));
+      ends.now += 25;
+      peer.leg.tick(ends.now);
+    }
+    t.equal(ends.server.counters().acksOut, 512);
+    const oldest = peer.next;
+    for (let i = 0; i < 512; i += 1) receive(peer.packet({ flags: flags | REL, data: octets(4) }));
+    for (let i = 0; i < 100; i += 1) receive(peer.packet({ flags, data: octets(5) }));
+    t.equal(ends.server.state, 'open', 'as far as section 5.1 lets it go');
+    t.equal(ends.serverSink.messages.length, 1124);
+    peer.carrier.take();
+    const tell = (): void => receive(peer.packet({ type: 1, flags, tsf: [first >> 8, first & 255, 0, 0] }));
+    if (mode === 'none') {
+      tell();
+      t.equal(peer.heard().length, 31, 'and honest it is forgiven: 512 numbers in ACKs of 17');
+      continue;
+    }
+    receive(peer.packet({ flags: flags | REL, number: peer.next, data: octets(6) }));
+    t.match(ends.serverSink.end, { code: 'SEQUENCE_ID', by: 'local', closeCode: 4304 });
+    t.ok(peer.next > oldest + 511);
+    t.equal(ends.serverSink.messages.length, 1124, 'and that one is not delivered');
+  }
+});
+
+t.test('two ends that go as far as they may, and acknowledge late, never break the rule of 512', async (t) => {
+  const rng = seedFromEnv('packet reserve');
+  const limits = { maxUnacked: 1024, heartbeat: 1e9 };
+  for (let round = 0; round < 6; round += 1) {
+    const ends = new Ends({ client: limits, server: limits });
+    let wires = ends.open();
+    const said = { client: 0, server: 0 };
+    let full = 0;
+    const deliver = (to: 'client' | 'server', most: number): void => {
+      const from = to === 'server' ? wires.client : wires.server;
+      const leg = to === 'server' ? wires.serverLeg : wires.clientLeg;
+      for (let i = 0; i < most && from.sent.length > 0; i += 1) leg.receive(from.sent.shift() as Uint8Array, ends.now);
+    };
+    for (let step = 0; step < 400; step += 1) {
+      const side = rng.pick(['client', 'server'] as const);
+      const session = side === 'client' ? ends.client : ends.server;
+      for (let i = rng.int(300); i > 0; i -= 1) {
+        const keep = rng.int(3) > 0;
+        const number = session.send(octets(said[side] & 255, said[side] >> 8), { reliable: keep }, ends.now);
+        if (typeof number === 'number' && keep) said[side] += 1;
+        full += number === 'full' ? 1 : 0;
+      }
+      // One direction may rest for long, and then all of it comes at once.
+      deliver(rng.pick(['client', 'server']), rng.pick([0, 1, 30, 700]));
+      ends.now += rng.pick([0, 1, 25]);
+      ends.client.tick(ends.now);
+      wires.serverLeg.tick(ends.now);
+      if (rng.int(40) === 0) {
+        wires.cut(ends.now);
+        wires = ends.open();
+      }
+    }
+    for (let i = 0; i < 200; i += 1) {
+      wires.pump(ends.now);
+      ends.now += 25;
+      ends.client.tick(ends.now);
+      wires.serverLeg.tick(ends.now);
+    }
+    const arrived = ({ messages }: Recorder): number => messages.filter((one) => one.reliable).length;
+    t.strictSame([ends.sink.end, ends.serverSink.end], [undefined, undefined]);
+    t.strictSame([arrived(ends.serverSink), arrived(ends.sink)], [said.client, said.server]);
+    t.ok(full > 1000, `${full} times there was no room`);
+  }
+});
 
 t.test('many packets, one ACK: after 25 ms, or when the oldest is 16 behind', async (t) => {
   for (const mode of MODES) {

@@ -103,8 +103,40 @@ t.test('a debt is urgent when its number is 16 behind the newest', async (t) => 
   debts.pay(new NumberWindow(117), () => false);
   t.ok(debts.stuck, 'no number may be used: the debt stays');
   t.equal(debts.due, Number.POSITIVE_INFINITY, 'and does not ask for the clock');
+  t.ok(debts.owe(101, 5, 25));
+  t.equal(debts.due, Number.POSITIVE_INFINITY, 'as little as a new one beside it');
+  t.notOk(debts.isUrgent(200), 'nor is it tried again packet after packet');
   debts.clear();
   t.notOk(debts.stuck);
+});
+
+t.test('debts may be forgotten while they are paid', async (t) => {
+  const debts = new AckDebts();
+  for (const n of [100, 140, 180]) debts.owe(n, 0, 25);
+  debts.pay(new NumberWindow(181), () => {
+    debts.clear();
+    return false;
+  });
+  t.notOk(debts.stuck, 'the connection is gone, and so are they');
+  t.ok(debts.owe(2000, 0, 25));
+  t.equal(debts.due, 25);
+});
+
+t.test('debts are told when they lie 512 apart, and are never more than a window', async (t) => {
+  const debts = new AckDebts();
+  t.ok(debts.owe(1000, 0, 25));
+  t.ok(debts.owe(1511, 0, 25));
+  t.ok(debts.owe(1000, 0, 25), 'the same once more is no other');
+  t.notOk(debts.owe(1512, 0, 25));
+  const below = new AckDebts();
+  below.owe(1512, 0, 25);
+  t.notOk(below.owe(1000, 0, 25), 'also when the lower one comes later');
+  for (let n = 1513; n < 5000; n += 1) below.owe(n, 0, 25);
+  const window = new NumberWindow(5000);
+  const ids: number[] = [];
+  below.pay(window, (id) => ids.push(id) > 0);
+  t.equal(ids.at(-1), 3979, 'the last 1,024, in ACKs of 17');
+  t.equal(ids.length, 61);
 });
 
 t.test('a ledger keeps copies in order, counts octets and knows the oldest', async (t) => {

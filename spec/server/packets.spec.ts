@@ -238,6 +238,38 @@ t.test('a certificate of the client: none, optional, required; by pin and by anc
   }
   test.throws(() => createServer({ packets: { clientCertificate: 'required' } }), TypeError, 'whom to trust is said');
   test.throws(() => createServer({ packets: { certificate: alone.certificatePem } }), TypeError, 'the key is missing');
+  const idle: readonly (readonly [what: string, packets: ServerPacketOptions, message: RegExp])[] = [
+    ['pins that nobody is asked for', { pins: [NEVER] }, /clientCertificate must be/],
+    [
+      'anchors that nobody is asked for',
+      { anchors: [ca.certificatePem], clientCertificate: 'none' },
+      /clientCertificate/,
+    ],
+    ['a certificate in clear', { mode: 'none', ...shown(alone) }, /mode 'none' .*: certificate would do nothing/],
+    ['clients of known keys in clear', { mode: 'none', pins: [NEVER], clientCertificate: 'required' }, /: pins would/],
+    ['a question in clear', { mode: 'none', clientCertificate: 'optional' }, /: clientCertificate would/],
+    ['a context in clear', { mode: 'none', context: 'a' }, /: context would/],
+  ];
+  for (const [what, packets, message] of idle) {
+    test.throws(() => createServer({ packets }), { name: 'TypeError', message }, what);
+  }
+});
+
+t.test('who is known and not wanted is sent away before the first message', async (test) => {
+  const alice = await certificate(test, { subject: 'alice', names: ['alice'], usage: ['client'] });
+  const mallory = await certificate(test, { subject: 'mallory', names: ['mallory'], usage: ['client'] });
+  const pins = [alice.info.fingerprint, mallory.info.fingerprint];
+  const heard: string[] = [];
+  const { url } = await open(test, { clientCertificate: 'required', pins }, (session) => {
+    session.on('message', (data) => heard.push(Buffer.from(data).toString()));
+    session.on('open', () => session.peer?.subject === 'CN=alice' || session.close('not wanted'));
+  });
+  const wanted = await join(test, url, { ...ANYBODY, ...shown(alice) });
+  test.equal(await within(wanted.send('from alice'), 'its ACK'), 'acknowledged');
+  const other = await join(test, url, { ...ANYBODY, ...shown(mallory) });
+  void other.send('from mallory');
+  test.match(await within(other.closed, 'the end'), { code: '2.0 DISCONNECT', by: 'remote' });
+  test.same(heard, ['from alice']);
 });
 
 t.test('who leaves says so: 4202 from a client, 4200 from a server', async (test) => {

@@ -38,7 +38,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   client: BELOW_DOOR,
   node: [...BELOW_LINK, 'net', 'options', 'link', 'client'],
   index: [...BELOW_DOOR, 'server', 'client', 'node', 'dispatch', 'store', 'bus'],
-  daemon: ['index', 'package', 'dispatch', 'store', 'bus', 'crypto/digest', 'crypto/package-keys'],
+  daemon: ['index', 'package', 'dispatch', 'store', 'bus', 'crypto/entropy', 'crypto/package-keys'],
   conform: [...BELOW_DEFLATE, 'deflate', 'index'],
   cli: ['index', 'conform/index', 'daemon/index'],
 };

@@ -217,6 +217,9 @@ const tellFailure = (error: unknown, node: Node | undefined, url: string | undef
   const where =
     node === undefined ? `cannot connect${url === undefined ? '' : ` to ${escapeControl(withoutQuery(url))}`}: ` : '';
   io.stderr.write(`${style.red('wsd:')} ${where}${escapeControl(error.message)}\n`);
+  if (error instanceof PackageError && error.cause instanceof Error && node === undefined) {
+    io.stderr.write(`${style.dim(`  ${escapeControl(error.cause.message)}`)}\n`);
+  }
   for (const { path, message } of issues) {
     io.stderr.write(`${style.dim(`  ${escapeControl(path.join('.'))} ${escapeControl(message)}`)}\n`);
   }

@@ -55,6 +55,12 @@ export const readConfigIfAny = (flags: Flags, env: Io['env']): Promise<Config> =
     flags.has('config') || (!flags.has('data') && homeOf(env) === undefined) ? '' : readDirectory(flags, env),
   );
 
+/** The lease that the dispatch has and will have, the shorter one: a node must not count a longer one. Undefined: the usual one. */
+export const leaseFor = async ({ lease }: Config, directory: string): Promise<number | undefined> => {
+  const last = (await readLastRun(directory))?.lease;
+  return lease === undefined || last === undefined ? (lease ?? last) : Math.min(lease, last);
+};
+
 const DEFAULT_URL = 'ws://127.0.0.1:8080';
 
 /** Where nodes find the daemon: as the configuration says, or where it ran last, or where it will. */

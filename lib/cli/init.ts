@@ -40,7 +40,7 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   const config = await readConfigOf(flags, path);
   const url = flags.text('url') ?? (await urlFor(config, path));
   const home = await openHome(path, { make: true, wall: Date.now() });
-  const first = await firstNodes(home, { url, audience: config.audience });
+  const first = await firstNodes(home, { url, audience: config.audience, lease: config.lease });
   const { directory, made, session } = home;
   if (flags.has('json')) {
     const files = first === undefined ? {} : { service: first.service.file, front: first.front.file };

@@ -161,7 +161,7 @@ class Reload {
 
 const announce = async (home: Home, { url }: Daemon, { config }: Settings, flags: Flags, io: Io): Promise<void> => {
   const reached = config.url ?? url;
-  const first = await firstNodes(home, { url: reached, audience: config.audience });
+  const first = await firstNodes(home, { url: reached, audience: config.audience, lease: config.lease });
   const pin = await pinOf(home, config);
   const { directory, made } = home;
   if (flags.has('json')) {

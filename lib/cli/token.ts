@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { addNode, type Handed, openHome, removeNode, rotateKey } from '../daemon/index.js';
 import { type Command, EXIT, type Io, UsageError } from './command.js';
-import { CONFIG_FLAG, DATA_FLAG, readConfigOf, readDirectory, urlFor } from './data-flags.js';
+import { CONFIG_FLAG, DATA_FLAG, leaseFor, readConfigOf, readDirectory, urlFor } from './data-flags.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
 import { writeHints } from './hints.js';
 import { callWords } from './node-words.js';
@@ -109,6 +109,7 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
     node,
     alg: flags.oneOf('alg', ALGORITHMS),
     audience: config.audience,
+    lease: await leaseFor(config, directory),
     ...(out === undefined ? {} : { out: resolve(out) }),
   };
   const grants = {

@@ -66,7 +66,7 @@ export interface Config {
   readonly undeclared?: 'forward' | 'refuse' | undefined;
   /** Packages of each scope and node that says none itself. */
   readonly limit?: Rate | undefined;
-  /** Nodes are told nothing of it: theirs (createNode, `lease`) must not be longer. */
+  /** Credentials say it to nodes. Made shorter, it is for those only whose credential is newer (`wsd token --rotate`). */
   readonly lease?: number | undefined;
   readonly revokeDeadline?: number | undefined;
   /** How long connections may take to close. */

@@ -1,13 +1,15 @@
 // Nodes are let in, given new keys, and shut out: a credential file for the node, and what the dispatch must know of it in the data directory. The
 // credential is written first, so that nobody is let in by a key that nobody has. A running daemon sees all of this by itself.
 import { rm } from 'node:fs/promises';
-import { sha1Base64 } from '../crypto/digest.js';
+import { random32 } from '../crypto/entropy.js';
 import { makeNodeKey, makeSecret, writePem, writeSecret } from '../crypto/package-keys.js';
 import { type Credential, parseCredential, writeCredential } from '../package/credential.js';
 import { isNodeID, isSnowflake } from '../package/identifier.js';
+import { LEASE } from '../package/limits.js';
 import type { Algorithm, Permission } from '../package/package.js';
 import { DaemonError } from './daemon-error.js';
 import { DISPATCH, fileOfCredential, fileOfNode, type Home } from './home.js';
+import { locked } from './lock.js';
 import { type KeyEntry, type NodeFile, parseNodeFile, writeNodeFile } from './node-file.js';
 import { readPrivate, writePrivate } from './private-files.js';
 
@@ -26,6 +28,8 @@ export interface NewCredential extends Grants {
   readonly alg?: Algorithm | undefined;
   readonly url: string;
   readonly audience?: string | undefined;
+  /** ms: that of the dispatch. */
+  readonly lease?: number | undefined;
   /** Where the credential is written. Default: in the data directory. */
   readonly out?: string | undefined;
 }
@@ -37,7 +41,11 @@ export interface Handed {
 }
 
 /** Throws a RangeError for what is no node. */
-export const addNode = async (home: Home, wanted: NewCredential): Promise<Handed> => {
+export const addNode = async (home: Home, wanted: NewCredential): Promise<Handed> =>
+  locked(home.directory, () => addLocked(home, wanted));
+
+/** The directory is locked already. */
+export const addLocked = async (home: Home, wanted: NewCredential): Promise<Handed> => {
   checkNames(wanted);
   const { node, role, users, scopes, permissions, endpoints } = wanted;
   const place = fileOfNode(home.directory, node);
@@ -56,7 +64,7 @@ export const addNode = async (home: Home, wanted: NewCredential): Promise<Handed
 const known = (node: string): DaemonError =>
   new DaemonError(`${node} is known already: --rotate gives it a new key, --revoke shuts it out`);
 
-export interface Rotation extends Pick<NewCredential, 'node' | 'alg' | 'url' | 'audience' | 'out'> {
+export interface Rotation extends Pick<NewCredential, 'node' | 'alg' | 'url' | 'audience' | 'lease' | 'out'> {
   /** ms for which the old keys are still good. */
   readonly grace: number;
   /** ms since 1970 */
@@ -64,7 +72,10 @@ export interface Rotation extends Pick<NewCredential, 'node' | 'alg' | 'url' | '
 }
 
 /** A new key for a node that is known; its rights stay. The credential replaces the old one if it lies in the same place. */
-export const rotateKey = async (home: Home, wanted: Rotation): Promise<Handed> => {
+export const rotateKey = async (home: Home, wanted: Rotation): Promise<Handed> =>
+  locked(home.directory, () => rotateLocked(home, wanted));
+
+const rotateLocked = async (home: Home, wanted: Rotation): Promise<Handed> => {
   const { node, grace, wall } = wanted;
   const { place, file } = await findNode(home, node);
   const last = file.keys.at(-1);
@@ -81,11 +92,12 @@ export const rotateKey = async (home: Home, wanted: Rotation): Promise<Handed> =
 };
 
 /** The daemon ends its connection and lets it in no more. */
-export const removeNode = async (home: Home, node: string): Promise<void> => {
-  const { place } = await findNode(home, node);
-  await rm(place);
-  await rm(fileOfCredential(home.directory, node), { force: true });
-};
+export const removeNode = async (home: Home, node: string): Promise<void> =>
+  locked(home.directory, async () => {
+    const { place } = await findNode(home, node);
+    await rm(place);
+    await rm(fileOfCredential(home.directory, node), { force: true });
+  });
 
 const findNode = async (home: Home, node: string): Promise<{ readonly place: string; readonly file: NodeFile }> => {
   checkNode(node);
@@ -116,22 +128,26 @@ const checkNames = ({ node, users, scopes, endpoints }: NewCredential): void => 
   }
 };
 
-/** `svc-a.1`. Of a long name only the beginning fits, and what tells it from others that begin so. */
-const LONGEST_NAME = 56;
-const kidOf = (node: string, number: number): string => {
-  if (node.length <= LONGEST_NAME) return `${node}.${number}`;
-  const digest = sha1Base64(node).slice(0, 8).replaceAll('+', '-').replaceAll('/', '_');
-  return `${node.slice(0, LONGEST_NAME - 9)}.${digest}.${number}`;
-};
-const numberOf = (kid: string): number => Number(/\.(\d{1,7})$/.exec(kid)?.[1] ?? 0);
+/**
+ * `svc-a.1.9f3c2a7d`: whose, the how manyth, and digits that no other has, since who is shut out and let in again must not be taken for who he was.
+ * Of a long name only the beginning fits: the digits tell it from others that begin so.
+ */
+const LONGEST_NAME = 46;
+const kidOf = (node: string, number: number): string =>
+  `${node.slice(0, LONGEST_NAME)}.${number}.${random32().toString(16).padStart(8, '0')}`;
+const numberOf = (kid: string): number => Number(/\.(\d{1,7})(?:\.[0-9a-f]{8})?$/.exec(kid)?.[1] ?? 0);
 
 const makeKey = (
   home: Home,
-  { node, role, alg, url, audience }: Pick<NewCredential, 'node' | 'role' | 'alg' | 'url' | 'audience'>,
+  { node, role, alg, url, audience, lease }: Omit<NewCredential, keyof Grants | 'out'>,
   number: number,
 ): { readonly credential: Credential; readonly entry: KeyEntry } => {
   const kid = kidOf(node, number);
-  const common = { url, node, role, kid, ...(audience === undefined ? {} : { audience }) };
+  const common = {
+    ...{ url, node, role, kid },
+    ...(audience === undefined ? {} : { audience }),
+    ...(lease === undefined || lease === LEASE ? {} : { lease }),
+  };
   if ((alg ?? (role === 'front' ? 'HS256' : 'ES256')) === 'HS256') {
     const secret = writeSecret(makeSecret());
     return { credential: { ...common, alg: 'HS256', secret }, entry: { kid, alg: 'HS256', secret } };

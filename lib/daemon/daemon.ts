@@ -4,6 +4,7 @@
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { clearInterval, setInterval } from 'node:timers';
+import { setTimeout } from 'node:timers/promises';
 import type { SecureContextOptions } from 'node:tls';
 import type { Store } from '../dispatch/ports.js';
 import {
@@ -14,7 +15,8 @@ import {
   type ListenOptions,
   type Server,
 } from '../index.js';
-import { NODE_CLOSE } from '../package/codes.js';
+import { keyEndOf } from '../package/key-change.js';
+import { LEASE } from '../package/limits.js';
 import { openLevelStore } from '../store/level.js';
 import { StoreError } from '../store/text.js';
 import type { Config } from './config-types.js';
@@ -23,6 +25,7 @@ import { type Home, placeIn } from './home.js';
 import { readLastRun, writeLastRun } from './last-run.js';
 import { type Changes, NodeKeySource } from './node-keys.js';
 import { privateFolder } from './private-files.js';
+import { Rejections, tellRejections } from './rejections.js';
 import { refusePlainSessions, serverOptions } from './server-options.js';
 import { type DaemonLog, tellDispatch } from './telling.js';
 
@@ -47,6 +50,8 @@ export interface Daemon {
   close(options: { readonly drain: number }): Promise<{ readonly clean: number; readonly cut: number }>;
 }
 
+/** Nothing for group and others. */
+const PRIVATE = 0o077;
 /** ms between looks for nodes that were let in or shut out. */
 const LOOK = 1000;
 const wall = (): number => Date.now();
@@ -60,8 +65,12 @@ export const startDaemon = async (settings: DaemonSettings): Promise<Daemon> => 
   const options = await serverOptions(home, config);
   const undo: Undo = [];
   try {
+    // What others write for us, the store's files above all, is as private as what we write.
+    const umask = process.umask(PRIVATE);
+    undo.push(() => process.umask(umask));
     const store = await openStore(home.directory);
     undo.push(() => store.close());
+    if (!home.made) await nextSecond();
     let shutOut = (_node: string): void => {};
     const keys = openKeys(home, log, (node) => shutOut(node));
     const { audience, limit, lease, revokeDeadline, undeclared, scopes } = config;
@@ -78,27 +87,46 @@ export const startDaemon = async (settings: DaemonSettings): Promise<Daemon> => 
     });
     undo.push(() => dispatch.close());
     tellDispatch(dispatch, log);
-    // Who connected by a key that is gone goes with it, and does not wait for its next package (HOSTILE 80).
+    // Who connected by a key that is gone, or with rights that are, goes with them, and does not wait for its next package (HOSTILE 80).
     shutOut = (node) => {
       const { peer } = dispatch.node(node) ?? {};
-      if (peer?.record !== undefined && keys.find(peer.record.kid) === undefined)
-        peer.end(NODE_CLOSE.revoked, 'revoked');
+      const end = peer?.record === undefined ? undefined : keyEndOf(peer.record, keys.find(peer.record.kid));
+      if (end !== undefined) peer?.end(end.code, end.reason);
     };
-    const server = createServer({ ...options, packages: dispatch.packages });
+    const server = createServer({ ...options, packages: tellRejections(dispatch, new Rejections(log, now)) });
     undo.push(() => server.close());
     refusePlainSessions(server, log);
     settings.watch?.(server);
     const listening = await server.listen(settings.where).catch((error: unknown) => {
       throw settings.listenFailure?.(error) ?? error;
     });
-    await writeLastRun(home.directory, { pid: process.pid, url: config.url ?? listening.url });
+    await warnOfLease(home, lease, log);
+    await writeLastRun(home.directory, { pid: process.pid, url: config.url ?? listening.url, lease: lease ?? LEASE });
     const timer = setInterval(() => keys.look(), LOOK);
     undo.push(() => clearInterval(timer));
-    return daemonOf({ config, store, keys, dispatch, server, listening, timer });
+    return daemonOf({ config, store, keys, dispatch, server, listening, timer, umask });
   } catch (error) {
     for (const close of undo.reverse()) await close();
     throw error;
   }
+};
+
+/**
+ * What was signed before we began is refused, and tokens say that in whole seconds: of the second in which a daemon before us may have ended,
+ * those that it has heard could not be told from new ones.
+ */
+const nextSecond = async (): Promise<void> => {
+  const second = Math.floor(wall() / 1000);
+  while (Math.floor(wall() / 1000) === second) await setTimeout(1000 - (wall() % 1000));
+};
+
+/** Credentials say the lease that there was when they were made. */
+const warnOfLease = async ({ directory }: Home, lease = LEASE, log: DaemonLog): Promise<void> => {
+  const before = (await readLastRun(directory))?.lease;
+  if (before === undefined || lease >= before) return;
+  const risk = 'nodes whose credentials are older count the longer one, and two may own a document for a while';
+  const text = `the lease is ${lease} ms and was ${before}: ${risk}; wsd token --rotate renews a credential`;
+  log.write('warn', 'lease', text, { lease, before });
 };
 
 const openStore = async (directory: string): Promise<Store> => {
@@ -139,13 +167,14 @@ interface Parts {
   readonly server: Server;
   readonly listening: Listening;
   readonly timer: NodeJS.Timeout;
+  readonly umask: number;
 }
 
 /** Taken over while it runs, or not by the daemon: the rest is what it was started with. */
 const LIVE: readonly string[] = ['scopes', 'url', 'drain', 'log'];
 
 const daemonOf = (parts: Parts): Daemon => {
-  const { store, keys, dispatch, server, listening, timer } = parts;
+  const { store, keys, dispatch, server, listening, timer, umask } = parts;
   let closing: ReturnType<Daemon['close']> | undefined;
   const close: Daemon['close'] = async ({ drain }) => {
     clearInterval(timer);
@@ -153,6 +182,7 @@ const daemonOf = (parts: Parts): Daemon => {
     const counts = await server.close({ drain });
     dispatch.close();
     await store.close();
+    process.umask(umask);
     return counts;
   };
   return {

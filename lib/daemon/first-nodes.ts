@@ -1,19 +1,24 @@
 // The first service and the first front: made with a new data directory, so that there is something to connect with.
-import { access } from 'node:fs/promises';
-import { addNode, type Handed } from './credentials.js';
-import { fileOfCredential, type Home } from './home.js';
+import { access, readdir } from 'node:fs/promises';
+import { addLocked, type Handed, type NewCredential } from './credentials.js';
+import { fileOfCredential, type Home, placeIn } from './home.js';
+import { locked } from './lock.js';
 
 export const FIRST_NODES = { service: 'service-1', front: 'front-1' } as const;
 
 /** undefined: this directory knows, or has known, nodes already. */
 export const firstNodes = async (
   home: Home,
-  where: { readonly url: string; readonly audience?: string | undefined },
+  where: Pick<NewCredential, 'url' | 'audience' | 'lease'>,
 ): Promise<Readonly<Record<keyof typeof FIRST_NODES, Handed>> | undefined> => {
   if (!home.unknown) return undefined;
-  const service = await addNode(home, { ...where, node: FIRST_NODES.service, role: 'service' });
-  const front = await addNode(home, { ...where, node: FIRST_NODES.front, role: 'front' });
-  return { service, front };
+  return locked(home.directory, async () => {
+    // Who began at the same time has made them.
+    if ((await readdir(placeIn(home.directory, 'nodes'))).length > 0) return undefined;
+    const service = await addLocked(home, { ...where, node: FIRST_NODES.service, role: 'service' });
+    const front = await addLocked(home, { ...where, node: FIRST_NODES.front, role: 'front' });
+    return { service, front };
+  });
 };
 
 /** The file of the first service's credential, while it lies where it was made: who shuts a node out removes it. */

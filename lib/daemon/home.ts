@@ -1,5 +1,6 @@
 // The data directory of a daemon: its own key, the certificate of its packet sessions, the nodes it knows, the credentials it has handed out, and its
-// store. Opening it makes what is missing; nothing in it is ever replaced by itself. Folders have the mode 0700, files 0600.
+// store. Opening it makes what is missing; nothing in it is ever replaced by itself. Folders have the mode 0700, files 0600,
+// those of the store among them.
 //
 //   dispatch.json          the key by which the dispatch signs
 //   session.pem            the certificate of packet sessions and its key
@@ -8,6 +9,7 @@
 //   store/                 the documents (classic-level)
 //   daemon.json            who ran last: process and URL
 //   config.json            the configuration, if it lies here
+//   lock                   while a command changes what is known of the nodes (lock.ts)
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
@@ -44,6 +46,7 @@ const at = {
   store: 'store',
   daemon: 'daemon.json',
   config: 'config.json',
+  lock: 'lock',
 } as const;
 
 export const placeIn = (directory: string, what: keyof typeof at): string => join(directory, at[what]);

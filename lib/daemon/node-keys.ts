@@ -126,6 +126,10 @@ export class NodeKeySource implements KeySource {
       }
     }
     for (const node of this.#known.keys()) if (!known.has(node)) changes.removed.push(node);
+    // What is gone, and comes back broken, is told again.
+    for (const node of this.#broken.keys()) {
+      if (node !== '' && !names.includes(`${node}${SUFFIX}`)) this.#broken.delete(node);
+    }
     try {
       this.#ring = ringOf(known, () => this.#settings.wall());
     } catch (error) {
@@ -133,6 +137,7 @@ export class NodeKeySource implements KeySource {
       return { added: [], changed: [], removed: [] };
     }
     this.#known = known;
+    this.#broken.delete('');
     return changes;
   }
 }

@@ -7,6 +7,10 @@ export interface DaemonLog {
   write(level: 'debug' | 'info' | 'warn' | 'error', event: string, text: string, facts: Facts): void;
 }
 
+/** What failed, and why: that a store has failed helps nobody who does not know that the disk is full. */
+const withCause = ({ message, cause }: Error): string =>
+  cause instanceof Error && !message.includes(cause.message) ? `${message}: ${cause.message}` : message;
+
 export const tellDispatch = (dispatch: Dispatch, log: DaemonLog): void => {
   dispatch.on('node', ({ peer }) => {
     const { record } = peer;
@@ -24,5 +28,8 @@ export const tellDispatch = (dispatch: Dispatch, log: DaemonLog): void => {
     const text = `${node} wrote ${key} in epoch ${epoch}, which is over (${currentEpoch} is now): kept as a conflict copy`;
     log.write('warn', 'conflict', text, { key, node, epoch, currentEpoch });
   });
-  dispatch.on('error', ({ message }) => log.write('error', 'error', message, { message }));
+  dispatch.on('error', (error) => {
+    const message = withCause(error);
+    log.write('error', 'error', message, { message });
+  });
 };

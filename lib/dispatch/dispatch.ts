@@ -101,7 +101,7 @@ export class Dispatch extends EventEmitter<DispatchEvents> {
       keys,
       router: this.router,
       nodes: this.#nodes,
-      replay: new ReplayCache(),
+      replay: new ReplayCache(wall()),
       rates: new Rates(),
       audience,
       limit,
@@ -139,7 +139,9 @@ export class Dispatch extends EventEmitter<DispatchEvents> {
   ): Promise<ReplyOf<S>> {
     const link = this.#nodes.get(node);
     if (link === undefined) return Promise.reject(new PackageError('unknown_destination', { scope: (scope as S).id }));
-    return link.peer.call<S>(scope, ...rest);
+    const [body, options] = rest as readonly [unknown, CallOptions?];
+    const call = link.peer.call.bind(link.peer) as (...all: unknown[]) => Promise<ReplyOf<S>>;
+    return call(scope, body, { destination: node, ...options });
   }
 
   /** Writes that came too late; without a user, of the shared document. */

@@ -46,13 +46,14 @@ export class Relay {
   readonly #settings: RelaySettings;
   readonly #host: RelayHost;
   readonly #outbound: Outbound;
-  readonly #replay = new ReplayCache({ perIssuer: MOST_RUNS });
+  readonly #replay: ReplayCache;
   readonly #attached = new Map<string, () => void>();
 
   constructor(settings: RelaySettings, host: RelayHost) {
     this.#settings = settings;
     this.#host = host;
     this.#outbound = new Outbound(settings);
+    this.#replay = new ReplayCache(settings.wall(), { perIssuer: MOST_RUNS });
     this.address = `@${toBase64url(settings.random(12))}`;
     this.#attach(this.address);
   }

@@ -197,13 +197,11 @@ export class UserData implements OwnershipSink<Asking, Writing> {
     const { nodes, pending, relay, now, wall } = this.#ground;
     const body: JsonObject = { ...ofUser(key), epoch, to, deadline: Math.ceil(deadline) };
     const life = Math.min(deadline + this.#lease, MAX_TOKEN_TTL * 1000);
-    const header = { scope: UD_REVOKE.id, internal: true, body: true };
+    // One key signs for all nodes: without a name, what is said to one could be said again to another.
+    const header = { scope: UD_REVOKE.id, internal: true, body: true, destination: owner };
     const outgoing = { header, body, exp: Math.ceil((wall() + life) / 1000) };
     const link = nodes.get(owner);
-    const jti =
-      link === undefined
-        ? relay?.send(owner, { ...outgoing, header: { ...header, destination: owner } })
-        : link.peer.forward(outgoing);
+    const jti = link === undefined ? relay?.send(owner, outgoing) : link.peer.forward(outgoing);
     if (jti === undefined) return undefined;
     const until = now() + life + CLOCK_TOLERANCE * 1000;
     pending.add({ jti, asker: { kind: 'revoke', key }, to: owner, deadline: until, loose: false });
@@ -245,7 +243,7 @@ export class UserData implements OwnershipSink<Asking, Writing> {
     const body: Transfer = { ...ofUser(key), epoch, userData: doc };
     const link = nodes.get(node);
     try {
-      if (link !== undefined) link.peer.send(UD_TRANSFER, body);
+      if (link !== undefined) link.peer.send(UD_TRANSFER, body, { destination: node });
       else {
         const header = { scope: UD_TRANSFER.id, internal: true, body: true, destination: node };
         relay?.send(node, { header, body: body as unknown as JsonObject, exp: Math.ceil(wall() / 1000) + 60 });

@@ -13,7 +13,7 @@ import { resolveNode } from '../options/node.js';
 import type { NodeOptions, ResolvedNode } from '../options/node-types.js';
 import { resolveClient } from '../options/options.js';
 import { parseCredential, writeCredential } from '../package/credential.js';
-import { MAX_PACKAGE } from '../package/limits.js';
+import { LEASE, MAX_PACKAGE } from '../package/limits.js';
 import { nodeCredential } from '../package/token-node.js';
 import { Node } from './node.js';
 import type { NodeRoad } from './road.js';
@@ -27,11 +27,12 @@ import type { NodeRoad } from './road.js';
  */
 export const createNode = async (options: NodeOptions, prepare?: (node: Node) => unknown): Promise<Node> => {
   const resolved = resolveNode(options);
-  const { credential: given, scopes, reconnect, patient, lease, timeout } = resolved;
+  const { credential: given, scopes, reconnect, patient, timeout } = resolved;
   // What was made by hand is checked as what was read.
   const credential = parseCredential(typeof given === 'string' ? given : writeCredential(given));
   const { node: nodeID, role, audience, url } = credential;
   const { signer, keys } = nodeCredential(credential);
+  const lease = leaseOf(resolved.lease, credential.lease);
   const dial = dialler(resolved.url ?? url, resolved);
   const road: NodeRoad = {
     dial: async (signal) => ({ carrier: await dial(signal), signer, keys }),
@@ -52,6 +53,14 @@ export const createNode = async (options: NodeOptions, prepare?: (node: Node) =>
   await prepare?.(node);
   await node.begin(resolved.signal);
   return node;
+};
+
+/** Who counts a longer lease than the dispatch believes that he owns what another has been given. */
+const leaseOf = (wished: number | undefined, theirs: number | undefined): number => {
+  if (wished !== undefined && theirs !== undefined && wished > theirs) {
+    throw new TypeError(`createNode: lease must be at most ${theirs}, the lease of the dispatch by the credential`);
+  }
+  return wished ?? theirs ?? LEASE;
 };
 
 /** Options of connections are checked here, once. */

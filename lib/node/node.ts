@@ -90,10 +90,10 @@ export class Node {
     });
     this.#pace = road.pace(this.#lease);
     this.#documents = new Documents(this.#documentsPort(), lease);
-    this.#router.on(UD_REVOKE, { waits: true }, revokes(this.#documents));
+    this.#router.on(UD_REVOKE, { waits: true }, revokes(this.#documents, nodeID));
     this.#router.on(
       UD_TRANSFER,
-      transfers(this.#documents, (document) => this.#assigned(document)),
+      transfers(this.#documents, nodeID, (document) => this.#assigned(document)),
     );
   }
 
@@ -253,7 +253,7 @@ export class Node {
   }
 
   #sink(settings: NodeSettings): ConstructorParameters<typeof Uplink<Node>>[2] {
-    const replay = new ReplayCache();
+    const replay = new ReplayCache(this.#road.wall());
     const { audience, maxConcurrent, maxWaiting, maxCalls, limit } = settings;
     const gate = new Gate((ms, call) => this.#road.after(ms, call));
     const limits = { maxConcurrent, maxWaiting, maxCalls, limit };

@@ -262,8 +262,15 @@ const whyNot = async (
   distrust: string | undefined,
 ): Promise<Error> => {
   const error = reason as Error;
-  if (!(error instanceof PackageError) || error.code !== 'lost') return error;
   const scope = PING.id;
+  if (error instanceof PackageError && error.code === 'token_expired') {
+    const { from } = error;
+    const cause = new Error(
+      'the dispatch has only just started and our clock is behind its own, or the two differ by more than half a minute',
+    );
+    return new PackageError('token_expired', { scope, from, cause });
+  }
+  if (!(error instanceof PackageError) || error.code !== 'lost') return error;
   if (distrust !== undefined) {
     const cause = new Error(`what came was not signed by the dispatch of this credential: ${distrust}`);
     return new PackageError('bad_token', { scope, cause });

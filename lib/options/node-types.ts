@@ -29,7 +29,7 @@ export interface NodeOptions {
   readonly limit?: Rate | undefined;
 }
 
-type Filled = 'connection' | 'scopes' | 'patient' | 'lease' | 'timeout' | 'maxConcurrent' | 'maxWaiting' | 'maxCalls';
+type Filled = 'connection' | 'scopes' | 'patient' | 'timeout' | 'maxConcurrent' | 'maxWaiting' | 'maxCalls';
 
 export type ResolvedNode = Omit<NodeOptions, Filled | 'reconnect'> & {
   readonly [Name in Filled]-?: Exclude<NodeOptions[Name], undefined>;

@@ -1,6 +1,5 @@
 // The options of a node: types, defaults, limits, texts. What goes to the connection under it is checked where connections are.
 import * as z from 'zod';
-import { LEASE } from '../package/limits.js';
 import { explain } from './explain.js';
 import type { NodeOptions, ResolvedNode } from './node-types.js';
 import { clientPackets, reconnect } from './packets.js';
@@ -39,7 +38,11 @@ export const nodeOptions: z.ZodObject = z.strictObject({
     .transform((value) => (value === false ? undefined : value))
     .describe('waits between attempts, {min, max, attempts}, with jitter; false: closed with its connection'),
   patient: z.boolean().default(false).describe('try again also when the first attempt fails, until `signal`'),
-  lease: count('the lease of the dispatch in ms: so long an owner that is not heard stays one').default(LEASE),
+  lease: count('the lease of the dispatch in ms: so long an owner that is not heard stays one')
+    .optional()
+    .describe(
+      'so many ms an owner that is not heard stays one: not longer than the lease of the dispatch; default: what the credential says, or 15,000',
+    ),
   timeout: count('time in ms to open a connection, and again for the first answer').default(10_000),
   signal: z
     .custom<AbortSignal>((value) => value instanceof AbortSignal, 'signal must be an AbortSignal')

@@ -53,7 +53,9 @@ export const serverPackages: z.ZodObject = z.strictObject({
     .default('refuse')
     .describe('scopes from 1000 on that nobody declared: route asks `route`'),
   nodes: capable('Nodes', 'arrive').optional().describe('where nodes are registered, when several servers share it'),
-  replay: capable('a ReplayCache', 'take').optional().describe('which tokens were seen, when several servers share it'),
+  replay: capable('a ReplayCache', 'take', 'checkAge')
+    .optional()
+    .describe('which tokens were seen, when several servers share it'),
   rates: capable('Rates', 'take', 'delay')
     .optional()
     .describe('how often each node has sent each scope, when several servers share it'),

@@ -1,7 +1,7 @@
 // What came → its answer, or an ERROR about it: header, footer and claims so that it finds its way back. Says whether our own answer is what
 // its scope promises; what then happens is the peer's. PROTOCOL.md sections 8.1, 8.2 and 9.
 import { type PackageFault, packageFault } from './codes.js';
-import { ERROR } from './core-scopes.js';
+import { ERROR, UD_TRANSFER } from './core-scopes.js';
 import { writeError } from './error-body.js';
 import { writeFooter } from './footer.js';
 import { checkLengths, type Lengths } from './lengths.js';
@@ -54,6 +54,8 @@ export class Answers {
       scope: reply.scope,
       internal,
       body: body !== undefined,
+      // Who gets it late looks for whom it was: the key of a dispatch signs for all its nodes.
+      ...(reply.scope === UD_TRANSFER.id ? { destination: incoming.claims.iss } : {}),
       ...(user === undefined ? {} : { user }),
       ...(channel === undefined ? {} : { channel }),
     };

@@ -28,6 +28,9 @@ export const NODE_CLOSE = {
   revoked: 4003,
 } as const;
 
+/** RFC 6455 section 7.4.1 as registered with IANA, "service restart": its rights are others now, and it comes back at once with those. */
+export const RIGHTS_CLOSE = 1012;
+
 export type PackageCode = keyof typeof PACKAGE_CODES;
 
 /** One thing that is wrong with a header or a body. */

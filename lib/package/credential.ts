@@ -12,6 +12,8 @@ interface CredentialOf {
   readonly kid: string;
   /** The name of the deployment, if it has one. */
   readonly audience?: string | undefined;
+  /** ms: the lease of the dispatch, where it is not the usual one. */
+  readonly lease?: number | undefined;
 }
 
 export interface KeyCredential extends CredentialOf {
@@ -33,13 +35,14 @@ export type Credential = KeyCredential | SecretCredential;
 type Members = { readonly [name: string]: unknown };
 
 const VERSION = 1;
-const COMMON = ['wsd', 'url', 'node', 'role', 'kid', 'alg', 'audience'];
+const COMMON = ['wsd', 'url', 'node', 'role', 'kid', 'alg', 'audience', 'lease'];
 const OF_KEY = [...COMMON, 'key', 'dispatch'];
 const OF_SECRET = [...COMMON, 'secret'];
 const OF_DISPATCH = ['kid', 'alg', 'key'];
 const SCHEMES = ['ws://', 'wss://', 'ws+unix:'];
 const MOST_NAME = 32;
 const MOST_AUDIENCE = 256;
+const MOST_MS = 2 ** 31 - 1;
 
 const wrong = (what: string): TypeError => new TypeError(`the credential is not valid: ${what}`);
 
@@ -88,6 +91,12 @@ const takePem = (value: Members, label: string, where = ''): string => {
   return pem;
 };
 
+const takeLease = ({ lease }: Members): { readonly lease?: number } => {
+  if (lease === undefined) return {};
+  if (typeof lease === 'number' && Number.isInteger(lease) && lease >= 1 && lease <= MOST_MS) return { lease };
+  throw wrong('lease must be a whole number of ms, from 1 on');
+};
+
 const takeDispatch = (value: Members): KeyCredential['dispatch'] => {
   const { dispatch } = value;
   if (!isObject(dispatch)) throw wrong('dispatch must be an object with kid, alg and key');
@@ -123,6 +132,7 @@ export const parseCredential = (text: string): Credential => {
     role,
     kid: takeKid(value),
     ...(audience === undefined ? {} : { audience }),
+    ...takeLease(value),
   } as const;
   return alg === 'ES256'
     ? { ...common, alg, key: takePem(value, 'PRIVATE KEY'), dispatch: takeDispatch(value) }
@@ -131,9 +141,9 @@ export const parseCredential = (text: string): Credential => {
 
 /** Checked as it will be when it is read. */
 export const writeCredential = (credential: Credential): string => {
-  const { url, node, role, kid, audience, alg } = credential;
+  const { url, node, role, kid, audience, lease, alg } = credential;
   const own = alg === 'ES256' ? { key: credential.key, dispatch: credential.dispatch } : { secret: credential.secret };
-  const text = `${JSON.stringify({ wsd: VERSION, url, node, role, kid, alg, ...own, audience }, undefined, 2)}\n`;
+  const text = `${JSON.stringify({ wsd: VERSION, url, node, role, kid, alg, ...own, audience, lease }, undefined, 2)}\n`;
   parseCredential(text);
   return text;
 };

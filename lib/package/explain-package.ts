@@ -17,7 +17,7 @@ import { MAX_NESTING, MAX_PACKAGE } from './limits.js';
 import { nestingOf } from './nesting.js';
 import { octetsOf } from './octets.js';
 import type { JsonObject, PackageHeader } from './package.js';
-import { checkClaims, checkFooter, checkHeader, isObject, parsePayload } from './schema.js';
+import { checkClaimLengths, checkClaims, checkFooter, checkHeader, isObject, parsePayload } from './schema.js';
 import { type AnyScope, type CheckedBody, checkAnyBody, checkBody } from './scope.js';
 import { rangeOf, ScopeTable } from './scope-table.js';
 import { splitToken } from './token.js';
@@ -185,6 +185,8 @@ const explainPayload = (text: string, scopes: ScopeTable, signed: boolean): Inne
 const judgeClaims = (value: JsonObject): PackageFault | undefined => {
   const claims = checkClaims(value);
   if ('kind' in claims) return claims;
+  const long = checkClaimLengths(claims);
+  if (long !== undefined) return long;
   // At its own time, so that only how long it holds is judged.
   return checkTimes(claims, claims.iat * 1000);
 };

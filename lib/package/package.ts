@@ -66,6 +66,8 @@ export interface Verifier {
   readonly alg: Algorithm;
   /** The three parts were checked to be canonical; true: the signature holds. */
   verify(token: string): boolean;
+  /** Whether the other one has the same key. Absent: it is the same as itself alone. */
+  isSame?(other: Verifier): boolean;
 }
 
 /** A key that may sign what reaches us, and whose it is. */

@@ -60,7 +60,7 @@ export class Peer<Data = unknown> implements PeerFace<Data> {
     this.#settings = settings;
     this.#rates = rates;
     this.#sink = sink;
-    this.#terms = { audience, replay, wall: () => settings.wall() };
+    this.#terms = { audience, replay, wall: () => settings.wall(), asked: (re) => this.#calls.get(re) !== undefined };
     this.#outbound = new Outbound(settings);
     const port = {
       record: () => this.#record,

@@ -1,12 +1,14 @@
 // iss, jti, exp → was this token received before. Ids that count up under one prefix, as jti.ts makes them, are kept as one run, whatever
 // their number; others are runs of one. Nothing is ever forgotten before its time: an eviction would let a replay through, so who has more
-// runs open than he may is refused (rate_limited) until some are over. PROTOCOL.md sections 8.2 and 10; HOSTILE 69.
+// runs open than he may is refused (rate_limited) until some are over. It remembers from its making on: what was signed before that may have
+// been received before that too, and is refused (token_expired). PROTOCOL.md sections 8.2, 8.4 and 10; HOSTILE 69.
 //
 // Why runs: a token is remembered for its life and 30 s more, 90 s as a rule. 10,000 single ids would allow a node 111 packages a second.
 import { base64urlDigit } from '../bytes/base64url.js';
 import { type PackageFault, packageFault } from './codes.js';
 import { COUNT_LENGTH } from './jti.js';
-import { CLOCK_TOLERANCE, MAX_JTIS } from './limits.js';
+import { CLOCK_TOLERANCE, MAX_JTIS, MAX_TOKEN_TTL } from './limits.js';
+import type { Claims } from './package.js';
 
 /** Counts from `first` to `last`, all received. */
 interface Run {
@@ -19,6 +21,8 @@ interface Run {
 /** Seconds between two looks for what is over. */
 const SWEEP_EVERY = 30;
 const MOST_RUNS = 1_000_000;
+/** Seconds after which nothing from before the making can be good any more, however much clocks differ. */
+const YOUNG = 2 * MAX_TOKEN_TTL;
 
 /** One node's. */
 class Issuer {
@@ -49,10 +53,16 @@ export class ReplayCache {
   #size = 0;
   /** The latest exp of what was forgotten. */
   #forgotten = 0;
+  /** Seconds: since when it remembers, and by the clocks of those who have answered us. */
+  #since: number;
+  readonly #sinceBy = new Map<string, number>();
   #hand: Iterator<[string, Issuer]> = this.#issuers.entries();
 
-  constructor({ perIssuer = MAX_JTIS, total = MOST_RUNS }: ReplayLimits = {}) {
+  /** `wall`: ms since 1970. */
+  constructor(wall: number, { perIssuer = MAX_JTIS, total = MOST_RUNS }: ReplayLimits = {}) {
     if (!(perIssuer >= 1) || !(total >= 1)) throw new RangeError('a replay cache must hold at least one');
+    if (!Number.isFinite(wall)) throw new RangeError('the time since when a replay cache remembers must be a number');
+    this.#since = Math.floor(wall / 1000);
     this.#perIssuer = perIssuer;
     this.#total = total;
   }
@@ -64,6 +74,28 @@ export class ReplayCache {
 
   get issuers(): number {
     return this.#issuers.size;
+  }
+
+  /**
+   * Whether it is from before we began to remember. `asked`: it answers a package of ours, so it is not; and what its issuer signed before our
+   * beginning was not signed later by his clock, which may be wrong by some seconds. Times of tokens are whole seconds, and so is this.
+   */
+  checkAge({ iss, iat }: Pick<Claims, 'iss' | 'iat'>, wall: number, asked: boolean): PackageFault | undefined {
+    const now = Math.floor(wall / 1000);
+    // The clock was wrong when we began: it was set back behind that.
+    if (now < this.#since) this.#since = now;
+    if (now >= this.#since + YOUNG) {
+      this.#sinceBy.clear();
+      return undefined;
+    }
+    if (asked) {
+      if (!this.#sinceBy.has(iss)) this.#sinceBy.set(iss, iat);
+      return undefined;
+    }
+    const early = (this.#sinceBy.get(iss) ?? this.#since) - iat;
+    if (early <= 0) return undefined;
+    const perhaps = `received before that perhaps, or the clock of ${iss} is behind`;
+    return packageFault('token_expired', { detail: `signed ${early} s before this end began: ${perhaps}` });
   }
 
   /**

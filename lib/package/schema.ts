@@ -8,7 +8,7 @@ import { isCleanText } from './escape.js';
 import { isJtiText, isNodeText, isSnowflake, isSnowflakeText } from './identifier.js';
 import { checkWith } from './issues.js';
 import { LENGTHS, MAX_FOOTER_ITEMS } from './limits.js';
-import { octetsOf } from './octets.js';
+import { isLonger } from './octets.js';
 import type { Claims, JsonObject, PackageFooter, PackageHeader } from './package.js';
 import { isUsualClaims, isUsualFooter, isUsualHeader } from './usual.js';
 
@@ -131,24 +131,33 @@ export const claimsSchema: $ZodType = z.strictObject({
   aud: z.optional(text),
 });
 
-const CLAIM_LENGTHS = { iss: LENGTHS.node, jti: LENGTHS.jti, re: LENGTHS.jti, org: LENGTHS.node, aud: AUDIENCE };
+const CLAIM_LENGTHS = [
+  ['jti', LENGTHS.jti],
+  ['re', LENGTHS.jti],
+  ['iss', LENGTHS.node],
+  ['org', LENGTHS.node],
+  ['aud', AUDIENCE],
+] as const;
 
 /**
- * The shape alone. Unknown claims are refused, `nbf` and `sub` among them: what is not understood is not ignored. `too_long` for an id
- * of the right characters, all else is `bad_token`.
+ * The shape alone; their lengths are another step, behind whose they are (section 8.4). Unknown claims are refused, `nbf` and `sub` among them: what
+ * is not understood is not ignored.
  */
 export const checkClaims = (value: JsonObject): Claims | PackageFault => {
   if (isUsualClaims(value)) return value as unknown as Claims;
   const checked = checkWith(claimsSchema, value);
   if (checked.kind !== 'value') return packageFault('bad_token', { detail: detailOf(checked) });
-  const claims = checked.value as Claims;
-  for (const [name, most] of Object.entries(CLAIM_LENGTHS)) {
-    const found = claims[name as keyof typeof CLAIM_LENGTHS];
-    if (found !== undefined && octetsOf(found) > most) {
+  return checked.value as Claims;
+};
+
+export const checkClaimLengths = (claims: Claims): PackageFault | undefined => {
+  for (const [name, most] of CLAIM_LENGTHS) {
+    const found = claims[name];
+    if (found !== undefined && isLonger(found, most)) {
       return packageFault('too_long', { issues: [{ path: [name], message: `must be at most ${most} octets` }] });
     }
   }
-  return claims;
+  return undefined;
 };
 
 const detailOf = (checked: Exclude<ReturnType<typeof checkWith>, { kind: 'value' }>): string =>

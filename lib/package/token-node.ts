@@ -53,14 +53,18 @@ export const nodeSigner = ({ kid, alg, key, node }: NodeSignerSettings): Signer 
   return { kid, alg, node, sign: (payload) => sign(payload, key, options) };
 };
 
+/** What verifiers have, for one another and for nobody else. */
+const keysOf = new WeakMap<Verifier, KeyObject>();
+
 /** `key`: a public key of P-256, or a secret. */
 export const nodeVerifier = (alg: Algorithm, key: KeyObject): Verifier => {
   checkKey(alg, key, 'public');
   // RFC 8725 section 3.1.
   const options: jwt.VerifyOptions = { algorithms: [alg], ignoreExpiration: true, ignoreNotBefore: true };
   const { verify } = load();
-  return {
+  const verifier: Verifier = {
     alg,
+    isSame: (other) => keysOf.get(other)?.equals(key) === true,
     verify: (token) => {
       try {
         verify(token, key, options);
@@ -70,6 +74,8 @@ export const nodeVerifier = (alg: Algorithm, key: KeyObject): Verifier => {
       }
     },
   };
+  keysOf.set(verifier, key);
+  return verifier;
 };
 
 export interface NodeCredential {
@@ -78,18 +84,29 @@ export interface NodeCredential {
   readonly keys: KeySource;
 }
 
-/** A credential → what signs and what verifies with it. Throws TypeError or RangeError for keys that are none, without quoting them. */
+/** A key that is none is wrong with its credential as all else that is: told by its place. */
+const keyIn = (member: string, read: () => KeyObject): KeyObject => {
+  try {
+    return read();
+  } catch (reason) {
+    throw new TypeError(`the credential is not valid: ${member}: ${(reason as Error).message}`);
+  }
+};
+
+/** A credential → what signs and what verifies with it. Throws a TypeError for keys that are none, without quoting them. */
 export const nodeCredential = (credential: Credential): NodeCredential => {
   const { kid, alg, node } = credential;
   const dispatch = { node: 'dispatch', role: 'dispatch' } as const;
   if (credential.alg === 'HS256') {
-    const key = readSecret(credential.secret);
+    const key = keyIn('secret', () => readSecret(credential.secret));
     const verifier = nodeVerifier('HS256', key);
     return { signer: nodeSigner({ kid, alg, key, node }), keys: oneKey({ ...dispatch, kid, verifier }) };
   }
-  const key = readPrivateKey(credential.key);
-  const theirs = readPublicKey(credential.dispatch.key);
-  if (publicKeyOf(key).equals(theirs)) throw new TypeError('the key of the dispatch is that of the node');
+  const key = keyIn('key', () => readPrivateKey(credential.key));
+  const theirs = keyIn('dispatch.key', () => readPublicKey(credential.dispatch.key));
+  if (publicKeyOf(key).equals(theirs)) {
+    throw new TypeError('the credential is not valid: dispatch.key: the key of the dispatch is that of the node');
+  }
   return {
     signer: nodeSigner({ kid, alg, key, node }),
     keys: oneKey({ ...dispatch, kid: credential.dispatch.kid, verifier: nodeVerifier('ES256', theirs) }),

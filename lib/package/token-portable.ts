@@ -42,14 +42,23 @@ export const portableSigner = ({ kid, secret, node, suite }: PortableSignerSetti
   };
 };
 
+/** What verifiers have, for one another and for nobody else. */
+const secretsOf = new WeakMap<Verifier, Uint8Array>();
+
 export const portableVerifier = (secret: Uint8Array, suite: Mac): Verifier => {
   const key = copySecret(secret);
-  return {
+  const verifier: Verifier = {
     alg: 'HS256',
+    isSame: (other) => {
+      const theirs = secretsOf.get(other);
+      return theirs !== undefined && suite.equal(theirs, key);
+    },
     verify: (token) => {
       const dot = token.lastIndexOf('.');
       const signature = fromBase64url(token, dot + 1);
       return signature !== undefined && suite.equal(signature, suite.hmac(key, utf8.encode(token.slice(0, dot))));
     },
   };
+  secretsOf.set(verifier, key);
+  return verifier;
 };

@@ -11,7 +11,7 @@ import { MAX_NESTING, MAX_PACKAGE } from './limits.js';
 import { nestingOf } from './nesting.js';
 import type { Algorithm, Claims, KeyRecord, KeySource, Package, Signer } from './package.js';
 import type { ReplayCache } from './replay.js';
-import { checkClaims, parsePayload } from './schema.js';
+import { checkClaimLengths, checkClaims, parsePayload } from './schema.js';
 
 export interface SplitToken {
   readonly kind: 'split';
@@ -29,6 +29,8 @@ export interface Terms {
   readonly wall: () => number;
   /** Undefined: repetitions are not noticed. */
   readonly replay?: ReplayCache | undefined;
+  /** Whether that is the jti of a package of ours that waits for its answer. */
+  readonly asked?: ((re: string) => boolean) | undefined;
 }
 
 /** Genuine, fresh, and seen for the first time. Header, body and footer are not checked yet. */
@@ -133,10 +135,16 @@ export const judgeToken = (text: string, keys: KeySource, terms: Terms): Judgeme
   const { value, header, body, footer } = parsed;
   const claims = checkClaims(parsed.claims);
   if ('kind' in claims) return refuse(claims, record, undefined, header);
+  const stranger = checkParties(claims, record, terms.audience);
+  if (stranger !== undefined) return refuse(stranger, record, claims, header);
+  const long = checkClaimLengths(claims);
+  // What is too long to be an id is none that an answer could bear.
+  if (long !== undefined) return refuse(long, record, undefined, header);
   const wall = terms.wall();
+  const asked = claims.re !== undefined && terms.asked?.(claims.re) === true;
   const fault =
-    checkParties(claims, record, terms.audience) ??
     checkTimes(claims, wall) ??
+    terms.replay?.checkAge(claims, wall, asked) ??
     checkText(payload, value, record) ??
     terms.replay?.take(claims.iss, claims.jti, claims.exp, wall);
   if (fault !== undefined) return refuse(fault, record, claims, header);

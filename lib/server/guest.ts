@@ -3,8 +3,9 @@
 import type { LinkEnd, Pace, PackageEvents, PackageLink } from '../link/packages.js';
 import type { Placed } from '../net/bag.js';
 import { type Paced, Pacer } from '../net/pacer.js';
-import { NODE_CLOSE, type PackageFault } from '../package/codes.js';
+import type { PackageFault } from '../package/codes.js';
 import type { PackageError } from '../package/errors.js';
+import { keyEndOf } from '../package/key-change.js';
 import { type NodeEvents, type Nodes, replace } from '../package/nodes.js';
 import type { Claims, KeyRecord, KeySource } from '../package/package.js';
 import type { Incoming } from '../package/peer-types.js';
@@ -39,6 +40,8 @@ export class Guest implements PackageEvents, Paced, Placed {
   readonly #keys: KeySource;
   readonly #pacer: Pacer = new Pacer(this);
   #identifyBy: number;
+  /** By what it was let in: each package brings the record of that moment, so that of its peer says nothing of what has changed. */
+  #known: KeyRecord | undefined;
 
   constructor(house: House, keys: KeySource, identifyBy: number) {
     this.#house = house;
@@ -66,11 +69,16 @@ export class Guest implements PackageEvents, Paced, Placed {
     this.link?.peer.tick(now);
   }
 
-  /** Its key may have been removed, or its time be over. */
+  /** Its key may have been removed or replaced, its time be over, its rights be others. */
   check(): void {
-    const record = this.link?.peer.record;
-    if (record === undefined || this.#keys.find(record.kid)?.node === record.node) return;
-    this.link?.peer.end(NODE_CLOSE.revoked, 'revoked');
+    const { peer } = this.link ?? {};
+    const { record } = peer ?? {};
+    if (record === undefined) return;
+    // It may go on with another key of its own.
+    const known = this.#known?.kid === record.kid ? this.#known : record;
+    this.#known = known;
+    const end = keyEndOf(known, this.#keys.find(record.kid));
+    if (end !== undefined) peer?.end(end.code, end.reason);
   }
 
   // ---- what its peer tells
@@ -81,6 +89,7 @@ export class Guest implements PackageEvents, Paced, Placed {
     if (link === undefined) return;
     this.#identifyBy = Infinity;
     const { node, role } = record;
+    this.#known = record;
     // Nobody is the dispatch but the dispatch, whatever a ring of keys says.
     if (role === 'dispatch' || node === DISPATCH || node === self) return link.peer.end(POLICY, 'bad_token');
     this.node = node;

@@ -40,7 +40,7 @@ export class Packages {
   constructor(options: ServerPackages, host: PackagesHost) {
     this.#options = options;
     this.#host = host;
-    const { key, router = new Router(), replay = new ReplayCache(), nodes = new Nodes(), events = {} } = options;
+    const { key, router = new Router(), replay = new ReplayCache(wall()), nodes = new Nodes(), events = {} } = options;
     const {
       rates = new Rates(),
       audience,

@@ -3,6 +3,11 @@
 //
 // One batch at a time is under way. What is asked meanwhile goes into the next one together, whatever its key, so that a thousand writers
 // share an fsync; within a batch each compare-and-set sees the ones before it. A batch is written as a whole or not at all.
+//
+// After a batch that failed, as on a full disk, LevelDB would go on writing behind what it has written of it, and when it is opened again it loses
+// all of that without a word, though it was synced. So nothing is written then before the database was closed and opened, which begins a new log.
+import { readdir, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ClassicLevel } from 'classic-level';
 import type { ConflictCopy, OwnershipRecord, Store } from '../dispatch/ports.js';
 import { MAX_CONFLICTS } from '../package/limits.js';
@@ -67,6 +72,10 @@ class LevelStore implements Store {
   readonly #directory: string;
   #queue: Operation[] = [];
   #writing: Promise<void> | undefined;
+  /** Its log ends in what a batch that failed has left. */
+  #torn = false;
+  #mending: Promise<void> | undefined;
+  readonly #reading = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   constructor(database: Database, directory: string) {
@@ -76,7 +85,7 @@ class LevelStore implements Store {
 
   async get(key: string): Promise<OwnershipRecord | undefined> {
     this.#check(key);
-    const text = await this.#database.get(recordKey(key));
+    const text = await this.#look(() => this.#database.get(recordKey(key)));
     return text === undefined ? undefined : parseRecord(text, this.#where(key));
   }
 
@@ -111,7 +120,7 @@ class LevelStore implements Store {
 
   async conflicts(key: string): Promise<readonly ConflictCopy[]> {
     this.#check(key);
-    const texts = await this.#database.values(conflictRange(key)).all();
+    const texts = await this.#look(() => this.#database.values(conflictRange(key)).all());
     return texts.map((text) => parseConflict(text, this.#where(key)));
   }
 
@@ -119,6 +128,7 @@ class LevelStore implements Store {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       await this.#writing;
+      await this.#mending?.catch(() => {});
       await this.#database.close();
     })();
     return this.#closing;
@@ -152,19 +162,59 @@ class LevelStore implements Store {
     const draft: Draft = { heads: new Map(), conflicts: new Map(), changes: new Map() };
     const drawn: { readonly operation: Operation; readonly written: boolean }[] = [];
     try {
+      if (this.#torn) await this.#mend();
       const damaged = await this.#read(operations, draft);
       for (const operation of operations) {
         const error = damaged.get(`${operation.kind} ${operation.key}`);
         if (error === undefined) drawn.push({ operation, written: operation.draw(draft) });
         else operation.reject(error);
       }
-      if (draft.changes.size > 0) await this.#database.batch([...draft.changes.values()], { sync: true });
+      if (draft.changes.size > 0) await this.#put([...draft.changes.values()]);
     } catch (cause) {
       const error = new StoreError('failed', `${this.#directory} cannot be written: ${messageOf(cause)}`, cause);
       for (const operation of operations) operation.reject(error);
       return;
     }
     for (const { operation, written } of drawn) operation.resolve(written);
+  }
+
+  async #put(changes: Change[]): Promise<void> {
+    try {
+      await this.#database.batch(changes, { sync: true });
+    } catch (error) {
+      this.#torn = true;
+      throw error;
+    }
+  }
+
+  /** Readers need no sound log; but while it is mended there is no database. */
+  async #look<Found>(read: () => Promise<Found>): Promise<Found> {
+    if (this.#mending !== undefined || this.#database.status !== 'open') await this.#mend();
+    const found = read();
+    this.#reading.add(found);
+    try {
+      return await found;
+    } finally {
+      this.#reading.delete(found);
+    }
+  }
+
+  #mend(): Promise<void> {
+    this.#mending ??= this.#reopen().finally(() => {
+      this.#mending = undefined;
+    });
+    return this.#mending;
+  }
+
+  /** What is read meanwhile waits. Where there is no room for it, the old one stays as it is, to be read. */
+  async #reopen(): Promise<void> {
+    if (this.#database.status === 'open') {
+      await checkRoom(this.#directory);
+      await Promise.allSettled(this.#reading);
+      await this.#database.close();
+    }
+    await this.#database.open();
+    this.#torn = false;
   }
 
   /** What the operations look at, and what of it is damaged. */
@@ -195,6 +245,16 @@ class LevelStore implements Store {
     }
     return damaged;
   }
+}
+
+/** Opening writes a table of what is in the logs, and begins a new one. */
+async function checkRoom(directory: string): Promise<void> {
+  let need = 1024 * 1024;
+  for (const name of await readdir(directory)) {
+    if (name.endsWith('.log')) need += 2 * (await stat(join(directory, name))).size;
+  }
+  const { bavail, bsize } = await statfs(directory);
+  if (bavail * bsize < need) throw new Error('the disk is full');
 }
 
 /** Makes the directory where there is none. Throws a StoreError that says what to do about it. */

@@ -84,7 +84,7 @@ t.test('the first start makes everything and says exactly what to type', async (
   }
   const [, words = ''] = /wsd (token .*)$/m.exec(io.stderr.text) ?? [];
   t.match(await run(words.replace('NAME', 'svc-a').split(' ')), { code: 0 }, words);
-  await io.stderr.until('service-1 is here: service, key service-1.1');
+  await io.stderr.until('service-1 is here: service, key service-1.1.');
   const secrets = await secretsIn(data);
   t.ok(secrets.length >= 6);
   t.equal(await stop(), 0);
@@ -118,7 +118,7 @@ t.test('the second start keeps what is there; with --json the first line is one 
   const events = io.stderr.lines.map((line) => JSON.parse(line) as { event: string });
   t.match(
     events.find(({ event }) => event === 'node'),
-    { level: 'info', node: 'front-1', role: 'front', kid: 'front-1.1' },
+    { level: 'info', node: 'front-1', role: 'front', kid: /^front-1\.1\.[0-9a-f]{8}$/ },
   );
 });
 
@@ -153,7 +153,7 @@ t.test('nodes are let in, get new keys and are shut out while it runs', async (t
   ]);
   t.match(added, {
     code: 0,
-    out: /^key +svc-a\.1, ES256$/m,
+    out: /^key +svc-a\.1\.[0-9a-f]{8}, ES256$/m,
     err: `wsd call ${url} PING --credential ${credential('svc-a')}`,
   });
   t.notMatch(added.out + added.err, KEYS);
@@ -162,7 +162,7 @@ t.test('nodes are let in, get new keys and are shut out while it runs', async (t
   await io.stderr.until('svc-a is here');
   const own = credential('service-1');
   const rotated = await run(['token', '--node', 'svc-a', '--rotate', '--grace', '1m', '--data', data, '--json']);
-  t.match(JSON.parse(rotated.out), { file: credential('svc-a'), kid: 'svc-a.2', alg: 'ES256' });
+  t.match(JSON.parse(rotated.out), { file: credential('svc-a'), kid: /^svc-a\.2\.[0-9a-f]{8}$/, alg: 'ES256' });
   t.notMatch(rotated.out, KEYS);
   await one.call(defineScope({ id: 1000, name: 'X', reply: { scope: 1 } }), undefined, { timeout: 2000 }).then(
     () => t.fail('nobody answers that'),
@@ -174,6 +174,14 @@ t.test('nodes are let in, get new keys and are shut out while it runs', async (t
   t.match(await two.closed, { code: 4003 }, 'its connection ends');
   await io.stderr.until('svc-a is shut out');
   await t.rejects(stat(credential('svc-a')));
+  // Shut out and let in again at once, between two looks: who comes by the old credential is not who was let in.
+  const token = (...more: string[]): Promise<Ran> => run(['token', '--node', 'svc-b', ...more, '--data', data]);
+  t.match(await token('--role', 'service', '--alg', 'HS256'), { code: 0 });
+  const thief = await node(t, credential('svc-b'));
+  t.match(await token('--revoke'), { code: 0 });
+  t.match(await token('--role', 'service', '--alg', 'HS256'), { code: 0 });
+  t.match(await thief.closed, { code: 4003, reason: 'revoked' }, 'its connection ends');
+  await node(t, credential('svc-b'));
   t.match(await run(['call', url, 'PING', '-c', own]), { code: 0 }, 'others stay');
   const wrong: readonly [string[], Ran][] = [
     [['--node', 'svc-z', '--revoke'], { code: 1, out: '', err: /svc-z is not known/ as never }],
@@ -209,6 +217,22 @@ t.test('nodes are let in, get new keys and are shut out while it runs', async (t
     code: 1,
     err: /is no data directory: wsd init makes one/,
   });
+});
+
+t.test('credentials say the lease of the daemon, wherever its configuration lies', async (t) => {
+  const folder = t.testdir({ 'wsd.json': '{"lease":2000}', 'long.json': '{"lease":60000}' });
+  const data = join(folder, 'wsd');
+  const { credential } = await serve(t, data, '--config', join(folder, 'wsd.json'));
+  const leaseOf = async (name: string): Promise<unknown> => JSON.parse(await readFile(credential(name), 'utf8')).lease;
+  const token = (name: string, ...more: string[]): Promise<Ran> =>
+    run(['token', '--node', name, ...more, '--data', data]);
+  t.equal(await leaseOf('service-1'), 2000);
+  t.match(await token('svc-a', '--role', 'service'), { code: 0 });
+  t.equal(await leaseOf('svc-a'), 2000, 'of the daemon that runs');
+  t.match(await token('svc-a', '--rotate', '--config', join(folder, 'long.json')), { code: 0 });
+  t.equal(await leaseOf('svc-a'), 2000, 'the shorter one, while it runs');
+  const one = await node(t, credential('svc-a'));
+  t.equal(one.state, 'open');
 });
 
 t.test('a call prints the answer, through the dispatch and from the dispatch', async (t) => {
@@ -316,6 +340,13 @@ t.test('a call prints the answer, through the dispatch and from the dispatch', a
   const told = await run(['call', 'PING', '-c', broken]);
   t.match(told, { code: 1, err: /broken.json: the credential is not valid/ });
   t.notMatch(told.err, /MIG[A-Za-z0-9+/]{8}/, 'and not quoted');
+  const whole = await readFile(credential('front-1'), 'utf8');
+  for (const secret of ['AAAA', '***']) {
+    await writeFile(broken, whole.replace(/"secret": "[^"]+"/, `"secret": "${secret}"`));
+    const fault = await run(['call', 'PING', '-c', broken]);
+    t.match(fault, { code: 1, err: /broken.json: the credential is not valid: secret: / }, secret);
+    t.notMatch(fault.err, secret);
+  }
   t.match(await run(['call', 'ws://127.0.0.1:1', 'PING', '-c', credential('service-1')]), {
     code: 1,
     err: /^wsd: cannot connect to ws:\/\/127.0.0.1:1: /,

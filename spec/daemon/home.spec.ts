@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { chmod, link, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -6,6 +7,7 @@ import { DaemonError } from '../../lib/daemon/daemon-error.js';
 import { firstNodes, firstService } from '../../lib/daemon/first-nodes.js';
 import { fileOfNode, type Home, openHome, placeIn } from '../../lib/daemon/home.js';
 import { readLastRun, writeLastRun } from '../../lib/daemon/last-run.js';
+import { locked } from '../../lib/daemon/lock.js';
 import { type Changes, NodeKeySource } from '../../lib/daemon/node-keys.js';
 import { readPrivate, sweepFolder, writePrivate } from '../../lib/daemon/private-files.js';
 import { parseCredential } from '../../lib/package/credential.js';
@@ -160,7 +162,7 @@ t.test('a node is let in: its credential fits what the daemon knows of it', asyn
     t.equal(known.includes('PRIVATE'), false, 'no private key stays with the daemon');
   }
   await t.rejects(addNode(home, { node: 'svc-a', role: 'service', url: URL_ }), { message: /svc-a is known already/ });
-  t.equal(watched.keys.find('svc-a.1')?.node, 'svc-a', 'its credential was not touched');
+  t.equal(watched.keys.nodes.includes('svc-a'), true, 'it is known as before');
 });
 
 t.test('what is no node, no user and no scope is refused before anything is written', async (t) => {
@@ -196,50 +198,149 @@ t.test('a new key takes over while the old one is still good for a while', async
   const home = await newHome(t);
   const watched = watch(home);
   const { credential: old } = await addNode(home, { node: 'svc-a', role: 'service', url: URL_, users: ['7'] });
-  t.ok(watched.keys.find('svc-a.1'));
+  t.match(old.kid, /^svc-a\.1\.[0-9a-f]{8}$/);
+  t.ok(watched.keys.find(old.kid));
   const wall = Date.now();
   const next = await rotateKey(home, { node: 'svc-a', url: URL_, grace: 60_000, wall });
   watched.look();
-  t.match(next.credential, { kid: 'svc-a.2', role: 'service', alg: 'ES256' });
-  t.match(watched.keys.find('svc-a.2'), { node: 'svc-a', users: ['7'] }, 'its rights stay');
+  t.match(next.credential, { kid: /^svc-a\.2\.[0-9a-f]{8}$/, role: 'service', alg: 'ES256' });
+  t.match(watched.keys.find(next.credential.kid), { node: 'svc-a', users: ['7'] }, 'its rights stay');
   t.ok(watched.keys.find(old.kid));
   t.strictSame(parseCredential(await readFile(next.file, 'utf8')), next.credential, 'in the place of the old one');
-  await rotateKey(home, { node: 'svc-a', url: URL_, grace: 0, wall: wall + 120_000, alg: 'HS256' });
+  const third = await rotateKey(home, { node: 'svc-a', url: URL_, grace: 0, wall: wall + 120_000, alg: 'HS256' });
+  t.match(third.credential.kid, /^svc-a\.3\./);
   const file = JSON.parse(await readFile(fileOfNode(home.directory, 'svc-a'), 'utf8')) as { keys: { kid: string }[] };
   t.strictSame(
     file.keys.map(({ kid }) => kid),
-    ['svc-a.2', 'svc-a.3'],
+    [next.credential.kid, third.credential.kid],
     'the first is forgotten: its time was over',
   );
   await t.rejects(rotateKey(home, { node: 'b', url: URL_, grace: 0, wall }), { message: /b is not known in/ });
   await removeNode(home, 'svc-a');
   watched.look();
-  t.equal(watched.keys.find('svc-a.3'), undefined, 'shut out');
+  t.equal(watched.keys.find(third.credential.kid), undefined, 'shut out');
   await t.rejects(readFile(next.file), 'its credential is gone');
   await t.rejects(removeNode(home, 'svc-a'), { message: /svc-a is not known/ });
   const kept = await addNode(home, { node: 'svc-a', role: 'front', url: URL_ });
   t.match(watched.keys.find(kept.credential.kid), { role: 'front' });
+  t.match(kept.credential.kid, /^svc-a\.1\./);
+  t.not(kept.credential.kid, old.kid, 'a kid is never given again');
+  t.equal(watched.keys.find(old.kid), undefined);
+});
+
+t.test('of several commands at once none undoes what another has done', async (t) => {
+  const home = await newHome(t);
+  await addNode(home, { node: 'svc-a', role: 'service', url: URL_, alg: 'HS256' });
+  const rotate = (n: number): ReturnType<typeof rotateKey> =>
+    rotateKey(home, {
+      node: 'svc-a',
+      url: URL_,
+      grace: 60_000,
+      wall: Date.now(),
+      out: join(home.directory, `${n}.json`),
+    });
+  const handed = await Promise.all([1, 2, 3, 4, 5, 6].map(rotate));
+  const watched = watch(home);
+  for (const { credential } of handed) {
+    const token = nodeCredential(credential).signer.sign('{}');
+    t.equal(watched.keys.find(credential.kid)?.verifier.verify(token), true, `${credential.kid} is known`);
+  }
+  t.equal(
+    new Set(handed.map(({ credential }) => credential.kid.split('.')[1])).size,
+    6,
+    'numbered one after the other',
+  );
+  const results = await Promise.allSettled([
+    removeNode(home, 'svc-a'),
+    addNode(home, { node: 'svc-b', role: 'service', url: URL_ }),
+    addNode(home, { node: 'svc-b', role: 'front', url: URL_ }),
+  ]);
+  t.strictSame(results.map(({ status }) => status).sort(), ['fulfilled', 'fulfilled', 'rejected']);
+  t.strictSame((await readdir(placeIn(home.directory, 'nodes'))).sort(), ['svc-b.json']);
+  t.strictSame(
+    (await readdir(home.directory)).filter((name) => name.includes('lock')),
+    [],
+    'nothing is left over',
+  );
+});
+
+t.test('a lock that was left over is taken away, one that is held is waited for, and not for ever', async (t) => {
+  const { directory } = await newHome(t);
+  const place = placeIn(directory, 'lock');
+  const work = async (): Promise<string> => {
+    t.equal((await readFile(place, 'utf8')).trim(), String(process.pid), 'it is ours now');
+    t.equal(await modeOf(place), '600');
+    return 'done';
+  };
+  const gone = spawnSync(process.execPath, ['-e', '']).pid;
+  await writeFile(place, `${gone}\n`);
+  t.equal(await locked(directory, work), 'done', 'its process is gone');
+  await writeFile(place, `${process.pid}\n`);
+  await utimes(place, START / 1000, START / 1000);
+  t.equal(await locked(directory, work), 'done', 'nobody works that long');
+  await writeFile(place, '');
+  await utimes(place, START / 1000, START / 1000);
+  t.equal(await locked(directory, work), 'done', 'killed before it said who it is');
+  await writeFile(place, `${process.pid}\n`);
+  await t.rejects(locked(directory, work, 1), {
+    name: 'DaemonError',
+    message: `another command (process ${process.pid}) changes ${directory}: try again; if there is none, remove ${place}`,
+  });
+  const waiting = locked(directory, work);
+  await rm(place);
+  t.equal(await waiting, 'done');
+  await t.rejects(
+    locked(directory, async () => {
+      throw new Error('the work');
+    }),
+    { message: 'the work' },
+  );
+  t.equal(await locked(directory, work), 'done', 'who fails leaves no lock');
+  await t.rejects(locked(join(directory, 'none'), work), { name: 'DaemonError', message: /cannot write .*lock/ });
+});
+
+t.test('two that begin at once make the first nodes once', async (t) => {
+  const directory = join(t.testdir(), 'wsd');
+  const both = await Promise.allSettled(
+    [1, 2].map(async () => firstNodes(await openHome(directory, { make: true, wall: START }), { url: URL_ })),
+  );
+  t.strictSame(
+    both.map(({ status }) => status),
+    ['fulfilled', 'fulfilled'],
+  );
+  t.equal(both.filter((one) => one.status === 'fulfilled' && one.value !== undefined).length, 1);
+});
+
+t.test('a credential says the lease where it is not the usual one', async (t) => {
+  const home = await newHome(t);
+  const lease = async (node: string, given: number | undefined): Promise<number | undefined> =>
+    (await addNode(home, { node, role: 'service', url: URL_, lease: given })).credential.lease;
+  t.equal(await lease('a', 2000), 2000);
+  t.equal(await lease('b', 15_000), undefined);
+  t.equal(await lease('c', undefined), undefined);
+  const renewed = await rotateKey(home, { node: 'a', url: URL_, grace: 0, wall: Date.now(), lease: 3000 });
+  t.equal(parseCredential(await readFile(renewed.file, 'utf8')).lease, 3000);
 });
 
 t.test('a retired key is refused when its time is over', async (t) => {
   const home = await newHome(t);
-  await addNode(home, { node: 'svc-a', role: 'service', url: URL_ });
-  await rotateKey(home, { node: 'svc-a', url: URL_, grace: 5000, wall: Date.now() });
+  const old = (await addNode(home, { node: 'svc-a', role: 'service', url: URL_ })).credential;
+  const next = (await rotateKey(home, { node: 'svc-a', url: URL_, grace: 5000, wall: Date.now() })).credential;
   let wall = Date.now();
   const folder = placeIn(home.directory, 'nodes');
   const keys = new NodeKeySource({ folder, wall: () => wall, now: () => 0, changed: () => {}, failed: () => {} });
-  t.ok(keys.find('svc-a.1'));
+  t.ok(keys.find(old.kid));
   wall += 6000;
-  t.equal(keys.find('svc-a.1'), undefined);
-  t.ok(keys.find('svc-a.2'));
+  t.equal(keys.find(old.kid), undefined);
+  t.ok(keys.find(next.kid));
 });
 
 t.test('changes are seen and told, and a broken file changes nothing', async (t) => {
   const home = await newHome(t);
-  await addNode(home, { node: 'a', role: 'service', url: URL_ });
+  const a = (await addNode(home, { node: 'a', role: 'service', url: URL_ })).credential.kid;
   const watched = watch(home);
   const { keys, changes, errors } = watched;
-  await addNode(home, { node: 'b', role: 'service', url: URL_ });
+  const b = (await addNode(home, { node: 'b', role: 'service', url: URL_ })).credential.kid;
   watched.look();
   t.strictSame(changes.pop(), { added: ['b'], changed: [], removed: [] });
   watched.look();
@@ -249,17 +350,17 @@ t.test('changes are seen and told, and a broken file changes nothing', async (t)
   await writePrivate(file, text.replace('"service"', '"root"'), 'replace');
   watched.look();
   t.match(errors.pop(), /a.json:4:11: role must be one of "front", "service"/);
-  t.match(keys.find('a.1'), { role: 'service' }, 'kept as it was');
+  t.match(keys.find(a), { role: 'service' }, 'kept as it was');
   watched.look();
   watched.keys.look(true);
   t.equal(errors.length, 0, 'told once');
   await writePrivate(file, text.replace('"node": "a"', '"node": "b"'), 'replace');
   watched.look();
   t.match(errors.pop(), /a.json:3:11: node must be a, as the file is called/);
-  await writePrivate(file, text.replace('a.1', 'b.1'), 'replace');
+  await writePrivate(file, text.replace(a, b), 'replace');
   watched.look();
-  t.match(errors.pop(), /the kid b.1 is given twice: to a and to b/);
-  t.equal(keys.find('b.1')?.node, 'b');
+  t.equal(errors.pop(), `the kid ${b} is given twice: to a and to b`);
+  t.equal(keys.find(b)?.node, 'b');
   await writePrivate(file, text.replace(/-----BEGIN[^"]+/, 'YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXo'), 'replace');
   watched.look();
   t.match(errors.at(-1), /a.json:9:14: keys\[0\]: this is not a public key in PEM/);
@@ -271,18 +372,26 @@ t.test('changes are seen and told, and a broken file changes nothing', async (t)
   await chmod(file, 0o600);
   await writePrivate(file, text.replace('"service"', '"front"'), 'replace');
   watched.look();
-  t.match(keys.find('a.1'), { role: 'front' });
+  t.match(keys.find(a), { role: 'front' });
   t.strictSame(changes.pop(), { added: [], changed: ['a'], removed: [] });
   await rename(file, join(home.directory, 'a.json'));
   watched.look();
   t.strictSame(changes.pop(), { added: [], changed: [], removed: ['a'] });
-  t.equal(keys.find('a.1'), undefined);
+  t.equal(keys.find(a), undefined);
   t.strictSame(keys.nodes, ['b']);
   await rename(join(home.directory, 'nodes'), join(home.directory, 'gone'));
   watched.look();
   t.match(errors.pop(), /cannot read .*nodes: it does not exist/);
-  t.ok(keys.find('b.1'), 'a folder that is gone shuts nobody out');
+  t.ok(keys.find(b), 'a folder that is gone shuts nobody out');
   await rename(join(home.directory, 'gone'), join(home.directory, 'nodes'));
+  for (let again = 0; again < 2; again++) {
+    await writePrivate(file, '{', 'replace');
+    watched.look();
+    t.match(errors.pop(), /a.json:1:2/, 'broken once more, and told once more');
+    await rm(file);
+    watched.look();
+    t.equal(errors.length, 0);
+  }
   await writePrivate(file, '{', 'replace');
   t.throws(() => watch(home), { name: 'DaemonError', message: /a.json:1:2: a name/ }, 'no start with it');
 });
@@ -291,8 +400,8 @@ t.test('unknown kids read nothing again, however many come', async (t) => {
   const home = await newHome(t);
   const watched = watch(home);
   t.equal(watched.keys.find('svc.1'), undefined);
-  await addNode(home, { node: 'svc', role: 'service', url: URL_ });
-  t.ok(watched.keys.find('svc.1'), 'known the moment it is there');
+  const { kid } = (await addNode(home, { node: 'svc', role: 'service', url: URL_ })).credential;
+  t.ok(watched.keys.find(kid), 'known the moment it is there');
   const file = fileOfNode(home.directory, 'svc');
   const folder = placeIn(home.directory, 'nodes');
   const text = await readFile(file, 'utf8');
@@ -302,11 +411,11 @@ t.test('unknown kids read nothing again, however many come', async (t) => {
   await writeFile(file, text.replace('service', 'front'));
   for (let i = 0; i < 1000; i++) watched.keys.find(`nobody.${i}`);
   watched.look();
-  t.match(watched.keys.find('svc.1'), { role: 'service' }, 'a folder does not show what is changed in its place');
+  t.match(watched.keys.find(kid), { role: 'service' }, 'a folder does not show what is changed in its place');
   watched.keys.look(true);
-  t.match(watched.keys.find('svc.1'), { role: 'front' }, 'a close look does');
-  for (const kid of ['../dispatch', '__proto__', 'constructor', '', 'svc.1/']) {
-    t.equal(watched.keys.find(kid), undefined, 'a kid is never a path');
+  t.match(watched.keys.find(kid), { role: 'front' }, 'a close look does');
+  for (const path of ['../dispatch', '__proto__', 'constructor', '', 'svc.1/']) {
+    t.equal(watched.keys.find(path), undefined, 'a kid is never a path');
   }
 });
 
@@ -328,6 +437,8 @@ t.test('who ran last is remembered, and forgotten rather than believed', async (
   t.equal(await readLastRun(directory), undefined);
   await writeLastRun(directory, { pid: 5, url: URL_ });
   t.strictSame(await readLastRun(directory), { pid: 5, url: URL_ });
+  await writeLastRun(directory, { pid: 5, url: URL_, lease: 2000 });
+  t.strictSame(await readLastRun(directory), { pid: 5, url: URL_, lease: 2000 });
   for (const text of ['', 'null', '5', '{"pid":"5","url":"x"}', '{']) {
     await writePrivate(placeIn(directory, 'daemon'), text, 'replace');
     t.equal(await readLastRun(directory), undefined);

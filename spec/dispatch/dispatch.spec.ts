@@ -18,6 +18,7 @@ import {
   type End,
   Net,
   type Pkg,
+  type Read,
   recordOf,
   until,
   within,
@@ -354,6 +355,25 @@ t.test('an answer to 102 about another document, or of another scope, is refused
   );
 });
 
+t.test('what the dispatch says by itself is for one node, and names it', async (t) => {
+  const net = await Net.open(t, {
+    'svc-a': { es256: true },
+    'svc-b': { es256: true, permissions: ['assign'] },
+  });
+  const a = await net.raw('svc-a');
+  const b = await net.join('svc-b', new Router<string>());
+  const scopeIs = (scope: number) => (one: Read) => one.header['scope'] === scope;
+  const ask = { header: { scope: 100, internal: true, body: true }, body: { nodeID: 'svc-a', user: USER } };
+  t.match(await a.ask(ask), { header: { scope: 101, destination: 'svc-a' } }, 'in answers too: they may come late');
+  void b.peer.call(UD_REQ_OWNERSHIP, { nodeID: 'svc-b', user: USER }).catch(() => {});
+  t.match(await a.next('102', scopeIs(102)), { header: { destination: 'svc-a' } });
+  await b.peer.call(UD_REQ_OWNERSHIP, { nodeID: 'svc-a', user: OTHER });
+  const given = await a.next('101 unasked', (one) => scopeIs(101)(one) && one.claims.re === undefined);
+  t.match(given, { header: { destination: 'svc-a' }, body: { user: OTHER } });
+  void net.dispatch.call('svc-a', DOUBLE, { n: 1 }).catch(() => {});
+  t.match(await a.next('a call', scopeIs(DOUBLE.id)), { header: { destination: 'svc-a' } });
+});
+
 t.test('who may assign makes another service the owner, which hears of it unasked', async (t) => {
   const net = await Net.open(t, {
     'front-1': { role: 'front', users: [USER], permissions: ['assign'] },
@@ -585,12 +605,24 @@ t.test('only the answer of who was asked is taken, and no answer goes where its 
 });
 
 t.test('a package of a clock that is slow is passed on as long as the tolerance lasts', async (t) => {
-  const net = await Net.open(t, { 'svc-a': {}, 'svc-b': {} });
+  const net = await Net.open(t, { 'svc-a': {}, 'svc-b': {} }, { age: 60_000 });
   const a = await net.raw('svc-a');
   const b = await net.raw('svc-b');
   const iat = Math.floor(Date.now() / 1000) - 20;
   a.say({ header: { scope: 2000, internal: true, body: false, destination: 'svc-b' } }, { iat, exp: iat + 10 });
   t.match(await b.next('2000', ({ header }) => header['scope'] === 2000), { claims: { iat, exp: iat + 10 } });
+});
+
+t.test('a dispatch that has just begun takes nothing from before: it may have been taken then', async (t) => {
+  const net = await Net.open(t, { 'svc-a': {} });
+  const a = await net.raw('svc-a', true);
+  const iat = Math.floor(Date.now() / 1000) - 20;
+  const ping = { header: { scope: 0, internal: true, body: false } };
+  const refused = await a.ask(ping, { iat, exp: iat + 60 });
+  t.match(refused, { header: { scope: 2 }, body: { code: 'token_expired' } });
+  t.strictSame(net.dispatch.nodes, [], 'nor does it show who somebody is');
+  await a.ping();
+  t.equal(net.dispatch.nodes.length, 1, 'what is signed now does, on the same connection');
 });
 
 t.test(

@@ -24,6 +24,7 @@ import { nodeRecord } from '../../lib/package/key-record.js';
 import { KeyRing, oneKey } from '../../lib/package/key-ring.js';
 import type { Claims, Grant, JsonObject, KeyRecord, KeySource, Signer } from '../../lib/package/package.js';
 import type { PeerSettings } from '../../lib/package/peer-settings.js';
+import { ReplayCache } from '../../lib/package/replay.js';
 import { Router } from '../../lib/package/router.js';
 import { parsePayload } from '../../lib/package/schema.js';
 import { splitToken, writeToken } from '../../lib/package/token.js';
@@ -184,6 +185,8 @@ export interface End {
 
 export interface NetOptions extends Partial<DispatchOptions> {
   readonly server?: ServerOptions<undefined>;
+  /** The dispatch has been there for so many ms. */
+  readonly age?: number;
 }
 
 export class Net {
@@ -198,7 +201,7 @@ export class Net {
   readonly #given = new Map<string, Given>();
   port = 0;
 
-  constructor(t: Test, { server = {}, ...options }: NetOptions) {
+  constructor(t: Test, { server = {}, age, ...options }: NetOptions) {
     this.t = t;
     this.ring = (options.keys as KeyRing | undefined) ?? new KeyRing(wall);
     this.store = options.store ?? memoryStore();
@@ -206,7 +209,11 @@ export class Net {
     this.dispatch.on('error', (error) => this.errors.push(error));
     this.dispatch.on('owner', (change) => this.owners.push(change));
     this.dispatch.on('conflict', (copy) => this.conflicts.push(copy));
-    this.server = createServer({ closeTimeout: 200, ...server, packages: this.dispatch.packages });
+    const packages = {
+      ...this.dispatch.packages,
+      ...(age === undefined ? {} : { replay: new ReplayCache(wall() - age) }),
+    };
+    this.server = createServer({ closeTimeout: 200, ...server, packages });
     t.teardown(async () => {
       await this.server.close({ drain: 50 });
       this.dispatch.close();

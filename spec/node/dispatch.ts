@@ -158,13 +158,20 @@ export class Dispatch {
     return { ...userOf(user), epoch: kept.epoch, userData: kept.doc };
   }
 
+  /** 101 to the newest connection, which has not asked for it. */
+  assign(node: string, user: string): void {
+    this.link.peer.send(UD_TRANSFER, this.grant(node, user), { destination: node });
+  }
+
   /** 102 to the newest connection; what comes back is the new state, of nobody. */
   async revoke(
     user: string | undefined,
     more: { readonly deadline?: number; readonly to?: string } = {},
   ): Promise<Transfer> {
     const kept = this.of(user);
-    const answer = await this.link.peer.call(UD_REVOKE, { ...userOf(user), epoch: kept.epoch, ...more });
+    const { peer } = this.link;
+    const body = { ...userOf(user), epoch: kept.epoch, ...more };
+    const answer = await peer.call(UD_REVOKE, body, { destination: peer.record?.node });
     if (kept.epoch === answer.epoch) Object.assign(kept, { doc: answer.userData, owner: null, epoch: kept.epoch + 1 });
     return answer;
   }

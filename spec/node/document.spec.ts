@@ -275,10 +275,12 @@ t.test('a revoke right behind the grant, and one that crosses with a release, ar
   const owned = await node.own(USER);
   const { epoch } = owned;
   await owned.release({ done: 1 });
-  const late = await dispatch.link.peer.call(UD_REVOKE, { user: USER, epoch });
+  const revoke = (body: { user?: string; epoch: number }): Promise<unknown> =>
+    dispatch.link.peer.call(UD_REVOKE, body, { destination: 'svc-a' });
+  const late = await revoke({ user: USER, epoch });
   test.strictSame(late, { user: USER, epoch, userData: { done: 1 } });
-  await test.rejects(dispatch.link.peer.call(UD_REVOKE, { user: USER, epoch: epoch + 7 }), { code: 'stale_epoch' });
-  await test.rejects(dispatch.link.peer.call(UD_REVOKE, { epoch: 1 }), { code: 'stale_epoch' }, 'never owned');
+  await test.rejects(revoke({ user: USER, epoch: epoch + 7 }), { code: 'stale_epoch' });
+  await test.rejects(revoke({ epoch: 1 }), { code: 'stale_epoch' }, 'never owned');
 });
 
 t.test('who merely sends through the dispatch takes and gives nothing', async (test) => {
@@ -305,21 +307,45 @@ t.test('who merely sends through the dispatch takes and gives nothing', async (t
   test.equal(events?.peer.counters().stray, 2, 'both were refused');
 });
 
+t.test('what the dispatch has said to another node, or to nobody by name, takes and gives nothing', async (test) => {
+  const { dispatch, node } = await setUp(test);
+  const document = await node.own(USER);
+  const assigned: Document[] = [];
+  node.on('assigned', (one) => assigned.push(one));
+  const { peer } = dispatch.link;
+  const revoke = { user: USER, epoch: document.epoch };
+  await test.rejects(peer.call(UD_REVOKE, revoke), { code: 'forbidden' }, 'one key signs for all nodes');
+  await test.rejects(peer.call(UD_REVOKE, revoke, { destination: 'svc-b' }), { code: 'unknown_destination' });
+  const grant = { user: '7', epoch: 9, userData: { n: 1 } };
+  peer.send(UD_TRANSFER, grant);
+  peer.send(UD_TRANSFER, grant, { destination: 'svc-b' });
+  // An answer to a request of another node, which nobody here has asked.
+  const exp = Math.ceil(Date.now() / 1000) + 60;
+  const header = { scope: UD_TRANSFER.id, internal: true, body: true };
+  peer.forward({ header, body: grant, re: 'asked-by-another', exp });
+  await peer.call(PING);
+  test.strictSame([node.documents, assigned], [[document], []]);
+  test.equal(document.revoked.aborted, false);
+  test.equal(dispatch.links[0]?.peer.counters().stray, 3, 'all were refused');
+  dispatch.assign('svc-a', '7');
+  test.ok(await until(() => assigned.length === 1), 'by name it is for us');
+});
+
 t.test(
   'a document that others assign to us is ours when somebody listens, and goes back when nobody does',
   async (test) => {
     const { dispatch, node } = await setUp(test);
     dispatch.of(USER).doc = { n: 1 };
-    dispatch.link.peer.send(UD_TRANSFER, dispatch.grant('svc-a', USER));
+    dispatch.assign('svc-a', USER);
     test.ok(await until(() => dispatch.of(USER).version === 1));
     test.match(dispatch.of(USER), { owner: null, doc: { n: 1 } });
     const assigned: Document[] = [];
     node.on('assigned', (document) => assigned.push(document));
-    dispatch.link.peer.send(UD_TRANSFER, dispatch.grant('svc-a', USER));
+    dispatch.assign('svc-a', USER);
     test.ok(await until(() => assigned.length === 1));
     test.match(assigned[0], { user: USER, epoch: 2, data: { n: 1 } });
     test.equal(await node.own(USER), assigned[0]);
-    dispatch.link.peer.send(UD_TRANSFER, dispatch.grant('svc-a', USER));
+    dispatch.assign('svc-a', USER);
     test.ok(await until(() => assigned.length === 2));
     test.match(assigned[0]?.revoked.reason, { why: 'stale' }, 'one epoch ends the other');
     test.equal(assigned[1]?.revoked.aborted, false);
@@ -366,6 +392,24 @@ t.test('the same revoke over another connection gets the same document', async (
   open();
   test.match(await within(second, 'again'), { epoch: 1, userData: { flushed: 1 } });
   test.equal(flushed, 1);
+});
+
+t.test('the lease is the one that the credential says, or a shorter one', async (test) => {
+  const dispatch = await Dispatch.open(test);
+  for (const [theirs, lease] of [
+    [300, undefined],
+    [60_000, 300],
+  ] as const) {
+    const credential = { ...dispatch.credential('svc-a'), lease: theirs };
+    const node = await dispatch.node(test, { credential, lease, timeout: 100 });
+    const document = await node.own(USER);
+    dispatch.line.hold();
+    const stopped = new Promise((done) => document.revoked.addEventListener('abort', done));
+    await within(stopped, `${theirs} ${lease}`, 8_000);
+    test.match(document.revoked.reason, { why: 'fenced' });
+    dispatch.line.release();
+    await node.close({ timeout: 0 });
+  }
 });
 
 t.test('a dispatch that is not reached for a lease has given it away: it stops before', async (test) => {

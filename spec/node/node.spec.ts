@@ -175,6 +175,11 @@ t.test('what keeps it from becoming a node is told, once, and without secrets', 
     ['an option that is not known', { lese: 1 } as never, { name: 'TypeError', message: /lese/ }],
     ['an option of the connection that is not known', { connection: { heders: {} } as never }, { message: /heders/ }],
     ['a lease that is none', { lease: 0 }, { name: 'TypeError', message: /lease/ }],
+    [
+      "a lease longer than the dispatch's",
+      { credential: { ...good, lease: 2000 }, lease: 2001 },
+      { name: 'TypeError', message: /^createNode: lease must be at most 2000, the lease of the dispatch/ },
+    ],
     ['a text that is no credential', { credential: 'hunter2' }, { name: 'TypeError', message: /not JSON/ }],
     ['a credential without its key', { credential: { ...good, key: 'hunter2' } }, { name: 'TypeError' }],
     ['a scope that is none', { scopes: [1000] as never }, { name: 'TypeError', message: /scopes/ }],
@@ -191,6 +196,33 @@ t.test('what keeps it from becoming a node is told, once, and without secrets', 
   const { links } = dispatch;
   test.ok(await until(() => links.every(({ peer }) => peer.state === 'ended')), 'no connection is left');
 });
+
+t.test(
+  'a dispatch that has only just begun, and a clock that is behind: it comes again until it is heard',
+  async (test) => {
+    const dispatch = await Dispatch.open(test);
+    let early = 0;
+    dispatch.router.on(PING, (_, ctx) => (early-- > 0 ? ctx.refuse('token_expired') : undefined));
+    const node = await dispatch.node(test);
+    const story = storyOf(node);
+    const causes: unknown[] = [];
+    node.on('retry', ({ cause }) => causes.push(cause));
+    early = 2;
+    dispatch.line.cut();
+    test.ok(await until(() => story.at(-1) === 'open'));
+    test.strictSame(story, ['lost 1006', 'retry 1', 'retry 2', 'retry 3', 'open'], 'by its usual waits');
+    test.match(causes.slice(1), [
+      { code: 'token_expired', from: 'dispatch', cause: /has only just started and our clock is behind/ },
+      { code: 'token_expired' },
+    ]);
+    early = 1;
+    const credential = dispatch.credential('svc-b');
+    await test.rejects(dispatch.node(test, { credential }), { code: 'token_expired' }, 'the first try is the only one');
+    early = 1;
+    const patient = await dispatch.node(test, { credential, patient: true });
+    test.equal(patient.state, 'open', 'unless it is patient');
+  },
+);
 
 t.test('a server that does not speak packages is left', async (test) => {
   const dispatch = await Dispatch.open(test);

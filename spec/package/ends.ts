@@ -60,6 +60,8 @@ export interface EndsOptions {
   readonly grant?: Partial<Grant>;
   readonly a?: Partial<PeerSettings<string>>;
   readonly b?: Partial<PeerSettings<string>>;
+  /** The clock of `a` is ahead by so many ms. */
+  readonly skew?: number;
 }
 
 /** What a token says. */
@@ -80,7 +82,7 @@ export const last = <T>(items: readonly T[]): T => {
   return item;
 };
 
-export const pairOf = ({ grant = {}, a: ofA = {}, b: ofB = {} }: EndsOptions = {}): Ends => {
+export const pairOf = ({ grant = {}, a: ofA = {}, b: ofB = {}, skew = 0 }: EndsOptions = {}): Ends => {
   const clock = new VirtualClock(1_000);
   const wall = (): number => WALL + clock.now() - 1_000;
   const chance = seeded(7);
@@ -110,7 +112,7 @@ export const pairOf = ({ grant = {}, a: ofA = {}, b: ofB = {} }: EndsOptions = {
         router,
         signer,
         keys,
-        replay: new ReplayCache(),
+        replay: new ReplayCache(WALL),
         now: clock.now,
         wall,
         random: (size) => chance.bytes(size),
@@ -134,7 +136,11 @@ export const pairOf = ({ grant = {}, a: ofA = {}, b: ofB = {} }: EndsOptions = {
     );
     return { peer, router, signer, told, sent, wire };
   };
-  const a = endOf({ node: 'svc-a', fill: 1 }, { node: 'dispatch', role: 'dispatch', fill: 2 }, ofA);
+  const a = endOf(
+    { node: 'svc-a', fill: 1 },
+    { node: 'dispatch', role: 'dispatch', fill: 2 },
+    skew === 0 ? ofA : { wall: () => wall() + skew, replay: new ReplayCache(WALL + skew), ...ofA },
+  );
   const b = endOf({ node: 'dispatch', fill: 2 }, { node: 'svc-a', role: 'service', fill: 1, ...grant }, ofB);
   let count = 0;
   const run = async (): Promise<void> => {

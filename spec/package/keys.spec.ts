@@ -2,6 +2,7 @@
 // ring they hang on: several kids a node, keys that retire, kids that are only ever looked up.
 import { generateKeyPairSync } from 'node:crypto';
 import t from 'tap';
+import { nodeSuite } from '../../lib/crypto/node.js';
 import {
   isP256,
   makeNodeKey,
@@ -16,9 +17,12 @@ import {
   writePem,
   writeSecret,
 } from '../../lib/crypto/package-keys.js';
+import { keyEndOf } from '../../lib/package/key-change.js';
 import { isKid, KeyRing, oneKey } from '../../lib/package/key-ring.js';
+import type { KeyRecord, Verifier } from '../../lib/package/package.js';
 import { judgeToken } from '../../lib/package/token.js';
 import { nodeSigner, nodeVerifier } from '../../lib/package/token-node.js';
+import { portableVerifier } from '../../lib/package/token-portable.js';
 import { payloadOf, record, SECRET, WALL } from './forge.js';
 
 t.test('a pair is on P-256, and comes back from PEM and from JWK', async (t) => {
@@ -177,6 +181,58 @@ t.test('a key can be replaced while its tokens are on the way: from its time on 
   t.equal(judge(second), 'bad_token', 'at once');
   t.strictSame(ring.of('svc-a'), []);
   t.equal(ring.size, 0);
+});
+
+t.test('whether what stands under a kid is still what it was: the key, then the rights', async (t) => {
+  const pair = makeNodeKey();
+  const again = readPublicKey(writePem(pair.publicKey));
+  const verifier = nodeVerifier('ES256', pair.publicKey);
+  const known: KeyRecord = { ...record('svc-a.1', { users: ['1', '2'], scopes: [0] }), verifier };
+  const codeOf = (change: Partial<KeyRecord>): number | undefined => keyEndOf(known, { ...known, ...change })?.code;
+  t.equal(keyEndOf(known, known), undefined);
+  t.equal(codeOf({ verifier: nodeVerifier('ES256', again) }), undefined, 'the same key, read once more');
+  t.equal(codeOf({ users: ['2', '1'], scopes: [0] }), undefined, 'the same rights in another order');
+  t.match(keyEndOf(known, undefined), { code: 4003, reason: 'revoked' });
+  t.equal(codeOf({ node: 'svc-b' }), 4003, "another node's");
+  t.equal(codeOf({ verifier: nodeVerifier('ES256', makeNodeKey().publicKey) }), 4003, 'another key');
+  t.equal(codeOf({ verifier: nodeVerifier('HS256', secretFrom(SECRET)) }), 4003, 'of another kind');
+  t.equal(codeOf({ verifier: nodeVerifier('HS256', makeSecret()), users: [] }), 4003, 'the key goes before the rights');
+  for (const change of [
+    { role: 'front' },
+    { users: undefined },
+    { users: ['1'] },
+    { users: ['1', '2', '3'] },
+    { users: ['1', '3'] },
+    { scopes: [1] },
+    { scopes: [] },
+    { permissions: ['assign'] },
+    { endpoints: ['b'] },
+  ] as const satisfies readonly Partial<KeyRecord>[]) {
+    t.equal(codeOf(change), 1012, JSON.stringify(change));
+  }
+  const bare: KeyRecord['verifier'] = { alg: 'HS256', verify: () => true };
+  t.equal(
+    keyEndOf({ ...known, verifier: bare }, { ...known, verifier: bare }),
+    undefined,
+    'one that cannot be compared',
+  );
+  t.equal(keyEndOf({ ...known, verifier: bare }, { ...known, verifier: { ...bare } })?.code, 4003, 'and another');
+});
+
+t.test('a verifier knows its key again, and tells nothing of it', async (t) => {
+  const other = Uint8Array.from(SECRET).fill(9);
+  const halves = [
+    (secret: Uint8Array): Verifier => nodeVerifier('HS256', secretFrom(secret)),
+    (secret: Uint8Array): Verifier => portableVerifier(secret, nodeSuite),
+  ];
+  for (const make of halves) {
+    const verifier = make(SECRET);
+    t.equal(verifier.isSame?.(verifier), true);
+    t.equal(verifier.isSame?.(make(SECRET)), true);
+    t.equal(verifier.isSame?.(make(other)), false);
+    t.equal(verifier.isSame?.({ alg: 'HS256', verify: () => true }), false, 'one that says yes to everything');
+    t.strictSame(Object.keys(verifier).sort(), ['alg', 'isSame', 'verify']);
+  }
 });
 
 t.test('one key is found under its own kid alone', async (t) => {

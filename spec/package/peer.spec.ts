@@ -280,12 +280,53 @@ t.test('a connection belongs to the node of its first token', async (t) => {
 
 t.test('a token is good once, on whatever connection', async (t) => {
   const { ReplayCache } = await import('../../lib/package/replay.js');
-  const replay = new ReplayCache();
+  const replay = new ReplayCache(WALL);
   const [one, two] = [withEcho({ b: { replay } }), withEcho({ b: { replay } })];
   await one.inject({ header: head(0) }, { jti: 'abcdefgh' });
   await two.inject({ header: head(0) }, { jti: 'abcdefgh' });
   t.equal(errorOf(two)['code'], 'replayed');
   t.equal(one.b.told.heard.length, 1);
+});
+
+t.test('a node whose clock is some seconds behind is let in as soon as it has come to the beginning', async (t) => {
+  const { a, b, run, advance } = pairOf({ skew: -3_000 });
+  const first = a.peer.call(PING).catch((error: unknown) => error);
+  await run();
+  t.match(await first, { code: 'token_expired', from: 'dispatch' });
+  t.strictSame(b.told.identified, [], 'it has not shown who it is');
+  t.strictSame(b.told.closed, [], 'and is not sent away');
+  t.match(b.told.rejected, [[{ code: 'token_expired', detail: /the clock of svc-a is behind/ }, { iss: 'svc-a' }]]);
+  await advance(2_999);
+  const second = a.peer.call(PING).catch((error: unknown) => error);
+  await run();
+  t.match(await second, { code: 'token_expired' });
+  await advance(1);
+  await Promise.all([a.peer.call(PING), run()]);
+  t.equal(b.told.identified.length, 1);
+});
+
+t.test('who has just begun takes nothing from before, by whatever clock it was signed', async (t) => {
+  const seconds = WALL / 1000;
+  const { a, b, clock, run } = pairOf({ skew: 3_000 });
+  const notes: number[] = [];
+  a.router.on(NOTE, (_, { claims }) => void notes.push(claims.iat));
+  const receive = async (iat: number, jti: string): Promise<void> => {
+    const note = { header: head(NOTE.id, { body: true }) as never, body: { n: 1 } };
+    a.peer.receive(writeToken(b.signer, note, { iat, exp: iat + 60, jti }), clock.now());
+    await run();
+  };
+  await receive(seconds, 'before-the-answer');
+  t.strictSame(notes, [], 'nobody knows yet how wrong the clocks are');
+  await Promise.all([a.peer.call(PING), run()]);
+  t.equal(a.told.rejected.length, 1, 'the answer is good, though by our clock it was signed before we began');
+  await receive(seconds - 1, 'heard-in-a-former-life');
+  t.strictSame(notes, []);
+  await receive(seconds, 'after-the-answer');
+  t.strictSame(notes, [seconds]);
+  t.strictSame(
+    a.told.rejected.map(([{ code }]) => code),
+    ['token_expired', 'token_expired'],
+  );
 });
 
 t.test('PING is answered by the peer itself, unless there is a handler', async (t) => {

@@ -11,7 +11,7 @@ import { FOOTER_FIELDS, writeFooter } from '../../lib/package/footer.js';
 import { declareScope } from '../../lib/package/json-schema.js';
 import { checkLengths } from '../../lib/package/lengths.js';
 import * as limits from '../../lib/package/limits.js';
-import { checkClaims, checkFooter, checkHeader } from '../../lib/package/schema.js';
+import { checkClaimLengths, checkClaims, checkFooter, checkHeader } from '../../lib/package/schema.js';
 import { checkBody } from '../../lib/package/scope.js';
 import { CORE_SCOPES, rangeOf, ScopeTable } from '../../lib/package/scope-table.js';
 import { portableVerifier } from '../../lib/package/token-portable.js';
@@ -171,12 +171,16 @@ const PLACES: Readonly<Record<string, (text: string) => unknown>> = {
   to: (text) => inBody(102, { to: text }),
   code: (text) => inBody(2, { code: text }),
   message: (text) => inBody(2, { message: text }),
-  iss: (text) => checkClaims({ ...CLAIMS, iss: text }),
-  org: (text) => checkClaims({ ...CLAIMS, org: text }),
-  jti: (text) => checkClaims({ ...CLAIMS, jti: text }),
-  re: (text) => checkClaims({ ...CLAIMS, re: text }),
-  aud: (text) => checkClaims({ ...CLAIMS, aud: text }),
+  iss: (text) => longClaim({ iss: text }),
+  org: (text) => longClaim({ org: text }),
+  jti: (text) => longClaim({ jti: text }),
+  re: (text) => longClaim({ re: text }),
+  aud: (text) => longClaim({ aud: text }),
   'a name of a member inside userData': (text) => inBody(103, { userData: { [text]: 1 } }),
+};
+const longClaim = (more: object): unknown => {
+  const claims = checkClaims({ ...CLAIMS, ...more });
+  return 'kind' in claims ? claims : checkClaimLengths(claims);
 };
 const TABLE = new ScopeTable();
 const inBody = (scope: number, body: unknown): unknown => checkLengths(HEADER, body, TABLE.get(scope)?.lengths);

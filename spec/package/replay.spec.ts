@@ -37,7 +37,7 @@ t.test('after the last count comes another prefix, and the memory goes on', asyn
   t.equal(ids[64]?.slice(-6), 'AAAAAA', 'the first again');
   t.equal(new Set(ids).size, 200);
   t.equal(new Set(ids.map((id) => id.slice(0, -6))).size, 2);
-  const cache = new ReplayCache();
+  const cache = new ReplayCache(0);
   t.ok(ids.every((id) => take(cache, id) === 'new'));
   t.ok(ids.every((id) => take(cache, id) === 'replayed'));
   t.equal(cache.size, 2);
@@ -45,7 +45,7 @@ t.test('after the last count comes another prefix, and the memory goes on', asyn
 
 t.test('a hundred thousand ids of one source are one run, and each of them is known', async (t) => {
   const source = new JtiSource((size) => random.bytes(size));
-  const cache = new ReplayCache();
+  const cache = new ReplayCache(0);
   const ids = Array.from({ length: 100_000 }, () => source.next());
   for (const id of ids) if (take(cache, id) !== 'new') t.fail(`${id} is not new`);
   t.equal(cache.size, 1);
@@ -57,7 +57,7 @@ t.test('however a run arrives, it ends as one, and every id is taken once', asyn
     const source = new JtiSource((size) => random.bytes(size));
     const ids = Array.from({ length: 1 + random.int(100) }, () => source.next());
     const mixed = ids.map((id) => ({ id, at: random.next() })).sort((a, b) => a.at - b.at);
-    const cache = new ReplayCache();
+    const cache = new ReplayCache(0);
     for (const { id } of mixed) {
       if (take(cache, id) !== 'new') t.fail(`${id} is not new, seed ${random.seed}`);
       if (take(cache, id) !== 'replayed') t.fail(`${id} passes twice, seed ${random.seed}`);
@@ -69,7 +69,7 @@ t.test('however a run arrives, it ends as one, and every id is taken once', asyn
 t.test('beside a plain set of ids: the same answers while they hold, in bounded memory', async (t) => {
   const tally = new Map<string, number>();
   for (let round = 0; round < 40; round++) {
-    const cache = new ReplayCache({ perIssuer: 40, total: 100 });
+    const cache = new ReplayCache(0, { perIssuer: 40, total: 100 });
     /** What was accepted, and until when it counts. */
     const accepted = new Map<string, number>();
     let now = NOW;
@@ -99,7 +99,7 @@ t.test('beside a plain set of ids: the same answers while they hold, in bounded 
 });
 
 t.test('an id is kept until exp and 30 seconds, and then forgotten', async (t) => {
-  const cache = new ReplayCache();
+  const cache = new ReplayCache(0);
   t.equal(take(cache, 'AAAAAAAA', { exp: NOW + 60 }), 'new');
   t.equal(take(cache, 'AAAAAAAA', { exp: NOW + 60, now: NOW + 89 }), 'replayed');
   t.equal(take(cache, 'ZZZZZZZZ', { iss: 'svc-b', exp: NOW + 150, now: NOW + 119 }), 'new');
@@ -108,7 +108,7 @@ t.test('an id is kept until exp and 30 seconds, and then forgotten', async (t) =
 });
 
 t.test('who has more open than he may is refused, is told for how long, and nothing of his is forgotten', async (t) => {
-  const cache = new ReplayCache();
+  const cache = new ReplayCache(0);
   const jti = (n: number): string => `${String(n).padStart(8, '0')}AAAAAA`;
   for (let n = 0; n < 10_000; n++) {
     // The first of them holds shortest.
@@ -128,7 +128,7 @@ t.test('who has more open than he may is refused, is told for how long, and noth
 });
 
 t.test('all issuers together are bounded: the large give way, the small do not notice', async (t) => {
-  const cache = new ReplayCache({ perIssuer: 1_000, total: 1_000 });
+  const cache = new ReplayCache(0, { perIssuer: 1_000, total: 1_000 });
   const fill = (iss: string, count: number): number => {
     let passed = 0;
     for (let n = 0; n < count; n++) if (take(cache, `${n}`.padStart(14, '0'), { iss }) === 'new') passed += 1;
@@ -143,7 +143,7 @@ t.test('all issuers together are bounded: the large give way, the small do not n
 });
 
 t.test('a clock that is set back lets nothing through that was forgotten', async (t) => {
-  const cache = new ReplayCache();
+  const cache = new ReplayCache(0);
   t.equal(take(cache, 'AAAAAAAA', { exp: NOW + 60 }), 'new');
   t.equal(take(cache, 'BBBBBBBB', { iss: 'svc-b', exp: NOW + 200, now: NOW + 100 }), 'new', 'the first is forgotten');
   t.equal(take(cache, 'AAAAAAAA', { exp: NOW + 60, now: NOW }), 'token_expired');
@@ -152,7 +152,7 @@ t.test('a clock that is set back lets nothing through that was forgotten', async
 });
 
 t.test('a clock that leaps forward and comes back does not lock an issuer out', async (t) => {
-  const cache = new ReplayCache({ perIssuer: 2 });
+  const cache = new ReplayCache(0, { perIssuer: 2 });
   const far = NOW + 10_000_000;
   t.equal(take(cache, 'AAAAAAAA', { exp: far + 60, now: far }), 'new');
   t.equal(take(cache, 'BAAAAAAA', { exp: NOW + 10, now: NOW }), 'new');
@@ -160,8 +160,48 @@ t.test('a clock that leaps forward and comes back does not lock an issuer out', 
   t.equal(take(cache, 'CAAAAAAA', { exp: NOW + 60, now: NOW + 41 }), 'new', 'what was over made room');
 });
 
+const age = (cache: ReplayCache, iat: number, { iss = 'dispatch', now = NOW, asked = false } = {}): string =>
+  cache.checkAge({ iss, iat }, ms(now), asked)?.code ?? 'good';
+
+t.test('what was signed before it began to remember is refused, for as long as that could be good', async (t) => {
+  const cache = new ReplayCache(ms(NOW) + 999);
+  t.equal(age(cache, NOW), 'good', 'of the same second: no token says more');
+  t.equal(age(cache, NOW + 30), 'good', 'of a clock that is fast');
+  t.equal(age(cache, NOW - 1), 'token_expired');
+  t.match(cache.checkAge({ iss: 'svc-a', iat: NOW - 3 }, ms(NOW), false), {
+    detail: /signed 3 s before this end began: .* the clock of svc-a is behind/,
+  });
+  t.equal(age(cache, NOW - 1, { now: NOW + 329 }), 'token_expired', 'a token of 300 s could still be good');
+  t.equal(age(cache, NOW - 1, { now: NOW + 600 }), 'good', 'by then it is over by itself');
+  t.throws(() => new ReplayCache(Number.NaN), RangeError);
+});
+
+t.test('an answer is never from before, and says by what clock its issuer signs', async (t) => {
+  // The clock of the dispatch is three seconds behind ours.
+  const slow = new ReplayCache(ms(NOW));
+  t.equal(age(slow, NOW - 3), 'token_expired');
+  t.equal(age(slow, NOW - 2, { asked: true }), 'good', 'it answers what we have asked');
+  t.equal(age(slow, NOW - 2), 'good', 'and what comes after that is new');
+  t.equal(age(slow, NOW - 3), 'token_expired', 'what came before is not');
+  t.equal(age(slow, NOW - 1, { iss: 'other' }), 'token_expired', "another's clock is another");
+  t.equal(age(slow, NOW + 5, { asked: true, now: NOW + 5 }), 'good');
+  t.equal(age(slow, NOW - 2, { now: NOW + 5 }), 'good', 'the first answer alone tells it');
+  // Three seconds ahead.
+  const fast = new ReplayCache(ms(NOW));
+  t.equal(age(fast, NOW + 3, { asked: true }), 'good');
+  t.equal(age(fast, NOW + 2), 'token_expired', 'from before we asked, although our clock says that it is new');
+  t.equal(age(fast, NOW + 3), 'good');
+});
+
+t.test('a clock that was wrong when it began, and is set back, locks nobody out', async (t) => {
+  const cache = new ReplayCache(ms(NOW + 3600));
+  t.equal(age(cache, NOW), 'good', 'since now, by the clock as it is now');
+  t.equal(age(cache, NOW - 1), 'token_expired');
+  t.equal(age(cache, NOW + 10, { now: NOW + 10 }), 'good');
+});
+
 t.test('limits that are none are refused', async (t) => {
   for (const limits of [{ perIssuer: 0 }, { total: 0 }, { perIssuer: Number.NaN }, { total: -1 }]) {
-    t.throws(() => new ReplayCache(limits), RangeError);
+    t.throws(() => new ReplayCache(0, limits), RangeError);
   }
 });

@@ -8,7 +8,7 @@ import { isJti, isNodeID, isSnowflake } from '../../lib/package/identifier.js';
 import { checkWith, clipPath } from '../../lib/package/issues.js';
 import { checkLengths, type Lengths } from '../../lib/package/lengths.js';
 import type { PackageHeader } from '../../lib/package/package.js';
-import { checkClaims, checkFooter, checkHeader, parsePayload } from '../../lib/package/schema.js';
+import { checkClaimLengths, checkClaims, checkFooter, checkHeader, parsePayload } from '../../lib/package/schema.js';
 
 t.test('ids are told from what is none', async (t) => {
   const long = 'a'.repeat(64);
@@ -151,8 +151,9 @@ t.test('a footer has what is asked for, t always, and a delay when there is one'
 const CLAIMS = { iss: 'svc-a', iat: 1_700_000_000, exp: 1_700_000_060, jti: 'AAAAAAAAAAE' };
 
 t.test('claims are strict, and their lengths are another fault', async (t) => {
-  for (const good of [CLAIMS, { ...CLAIMS, re: 'BBBBBBBB', org: 'front-1', rol: 'front', aud: 'here' }]) {
+  for (const good of [CLAIMS, { ...CLAIMS, re: 'BBBBBBBB', org: 'front-1', rol: 'front' as const, aud: 'here' }]) {
     t.strictSame(checkClaims(good), good);
+    t.equal(checkClaimLengths(good), undefined);
   }
   for (const [more, code] of [
     [{ exp: undefined }, 'bad_token'],
@@ -181,7 +182,9 @@ t.test('claims are strict, and their lengths are another fault', async (t) => {
     const claims = Object.fromEntries(
       Object.entries({ ...CLAIMS, ...more }).filter(([, value]) => value !== undefined),
     );
-    t.match(checkClaims(claims), { kind: 'package-fault', code }, JSON.stringify(more).slice(0, 60));
+    const checked = checkClaims(claims);
+    const fault = 'kind' in checked ? checked : checkClaimLengths(checked);
+    t.match(fault, { kind: 'package-fault', code }, JSON.stringify(more).slice(0, 60));
   }
 });
 

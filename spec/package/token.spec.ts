@@ -294,10 +294,20 @@ t.test('claims that are missing, mistyped, unknown or another’s are bad_token'
   for (const more of [{ rol: 'front' }, { org: 'svc-b', rol: 'dispatch' }]) {
     t.match(judgeToken(forge(payloadOf(more)), ringOf({ role: 'dispatch' }), terms()), { code: 'bad_token' });
   }
-  t.match(judgeToken(forge(payloadOf({ jti: 'A'.repeat(65) })), ringOf(), terms()), {
-    code: 'too_long',
-    close: undefined,
-  });
+  const long = 'A'.repeat(65);
+  const codeOf = (more: Readonly<Record<string, unknown>>, audience?: string): string => {
+    const judged = judgeToken(forge(payloadOf(more)), ringOf(), terms({ audience }));
+    return judged.kind === 'judged' ? 'judged' : `${judged.code} ${judged.close}`;
+  };
+  t.equal(codeOf({ jti: long }), 'too_long undefined');
+  t.equal(codeOf({ re: long }), 'too_long undefined');
+  t.equal(codeOf({ aud: 'a'.repeat(257) }), 'too_long undefined');
+  // Section 8.4: whose it is comes before how long it is.
+  t.equal(codeOf({ jti: long, iss: 'svc-b' }), 'bad_token 1008');
+  t.equal(codeOf({ jti: long, org: 'svc-b' }), 'bad_token 1008');
+  t.equal(codeOf({ jti: long }, 'live'), 'bad_token 1008');
+  t.equal(codeOf({ aud: 'a'.repeat(257) }, 'live'), 'bad_token 1008');
+  t.equal(codeOf({ iss: 'b'.repeat(65) }), 'bad_token 1008');
 });
 
 t.test('the audience has to match where one is configured', async (t) => {
@@ -375,7 +385,7 @@ t.test('of a front every payload is escaped, and of nobody else', async (t) => {
 });
 
 t.test('a repeated jti is replayed, and told with the claims of the token', async (t) => {
-  const replay = new ReplayCache();
+  const replay = new ReplayCache(WALL);
   const token = forge(payloadOf());
   t.equal(judgeToken(token, ringOf(), terms({ replay })).kind, 'judged');
   t.match(judgeToken(token, ringOf(), terms({ replay })), {
@@ -405,6 +415,7 @@ const STEPS: readonly (readonly [code: string, ruin: (parts: Parts) => Partial<P
   ['too_long', () => ({ behind: 'A'.repeat(MAX_PACKAGE) })],
   ['bad_token', () => ({ secret: new Uint8Array(32) })],
   ['token_expired', ({ payload }) => ({ payload: { ...payload, iat: 1, exp: 2 } })],
+  ['token_expired', ({ payload }) => ({ payload: { ...payload, iat: seconds - 1 } })],
   ['bad_body', () => ({ text: `,"body":${'['.repeat(40)}${']'.repeat(40)}` })],
   ['not_escaped', ({ payload }) => ({ payload: { ...payload, header: '<' } })],
   ['replayed', ({ payload }) => ({ payload: { ...payload, jti: 'seen-before' } })],
@@ -421,7 +432,7 @@ t.test('of two things that are wrong the earlier step is told, and a refused tok
   };
   for (const [at, [code, ruin]] of STEPS.entries()) {
     for (const [, later] of STEPS.slice(at)) {
-      const replay = new ReplayCache();
+      const replay = new ReplayCache(WALL);
       replay.take('svc-a', 'seen-before', seconds + 60, WALL);
       t.equal(judge([ruin, later], replay), code, code);
       t.equal(replay.size, 1, 'nothing was remembered');

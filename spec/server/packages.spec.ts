@@ -219,6 +219,40 @@ t.test('a node whose key is removed or over is sent away, though it says nothing
   t.match(await a.ended(), { code: 1008, reason: 'bad_token' }, 'the old key is good for nothing at once');
 });
 
+t.test('a kid that is given again is not the key it was: who came by that is sent away', async (t) => {
+  const scene = await open(t);
+  const made = await (await raw(t, scene)).ping();
+  const b = await (await raw(t, scene, 'svc-b')).ping();
+  // Between two looks, as by two quick commands: another secret, and the other one made anew from the same key.
+  scene.ring.remove('svc-a.1');
+  scene.ring.add({ ...recordOf('svc-c', {}, 'svc-a.1'), node: 'svc-a' });
+  scene.ring.remove('svc-b.1');
+  scene.ring.add(recordOf('svc-b', { es256: true }));
+  t.match(await within(made.connection.closed, 'svc-a is sent away', 8_000), { code: 4003, reason: 'revoked' });
+  await b.ping();
+  t.equal(b.outcome, undefined, 'the same key is the same, whoever made the record of it');
+});
+
+t.test('who has other rights than he came with is closed, and comes back with those', async (t) => {
+  const scene = await open(t);
+  const a = await (await raw(t, scene)).ping();
+  scene.ring.remove('svc-a.1');
+  scene.ring.add(recordOf('svc-a', { users: ['7', '8'] }));
+  // What it says meanwhile is judged by the new rights already, and does not hide that they have changed.
+  a.say(PINGED);
+  const end = { code: 1012, reason: 'its rights have changed' };
+  t.match(await within(a.connection.closed, 'it is closed', 8_000), end);
+  const again = await (await raw(t, scene)).ping();
+  t.strictSame(scene.links.at(-1)?.peer.record?.users, ['7', '8']);
+  scene.ring.remove('svc-a.1');
+  scene.ring.add(recordOf('svc-a', { users: ['8', '7'] }));
+  const b = await (await raw(t, scene, 'svc-b')).ping();
+  scene.ring.remove('svc-b.1');
+  t.match(await within(b.connection.closed, 'a look has been', 8_000), { code: 4003 });
+  await again.ping();
+  t.equal(again.outcome, undefined, 'the same rights in another order');
+});
+
 t.test('a handler or a listener that fails is told of, and ends nothing but its own', async (t) => {
   const router = new Router().on(ECHO, () => {
     throw new Error('the handler');

@@ -150,6 +150,68 @@ t.test('a record that is not what was written is an error that names it, and onl
   await store.close();
 });
 
+/** What the disk does when it is full, without one: a file has a largest size, and a write that goes beyond it is done by half. */
+const ofSmallFiles = async (program: string, directory: string): Promise<string> => {
+  const { NODE_V8_COVERAGE: _, ...env } = process.env;
+  const words = ['-c', 'ulimit -f 512 && exec "$0" "$@"', process.execPath, program, directory];
+  const child = spawn('sh', words, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let out = '';
+  child.stdout.setEncoding('latin1').on('data', (text: string) => {
+    out += text;
+  });
+  await new Promise((resolve) => child.once('close', resolve));
+  return out;
+};
+
+t.test('what is acknowledged after a write that failed is there when the directory is opened again', async (t) => {
+  const directory = t.testdir();
+  const said = await ofSmallFiles(fileURLToPath(new URL('./level-full.js', import.meta.url)), directory);
+  const { acknowledged, failures, unread } = JSON.parse(said) as {
+    readonly acknowledged: Readonly<Record<string, number>>;
+    readonly failures: readonly string[];
+    readonly unread: number;
+  };
+  t.ok(failures.length > 0 && failures.length < 20, `${failures.length} of 400 commits failed, each for its own log`);
+  t.match(failures[0], /cannot be written: .*File too large/);
+  t.equal(unread, 0);
+  const store = await openLevelStore(directory);
+  const lost: string[] = [];
+  for (const [key, version] of Object.entries(acknowledged)) {
+    if (((await store.get(key))?.version ?? 0) < version) lost.push(key);
+  }
+  t.strictSame(lost, []);
+  await store.close();
+});
+
+t.test('a log that a write has torn is not written to again; what is asked meanwhile waits', async (t) => {
+  const directory = t.testdir();
+  const store = await openLevelStore(directory);
+  t.ok(await store.commit('1', NONE, first));
+  const logs = (): readonly string[] => readdirSync(directory).filter((name) => name.endsWith('.log'));
+  const before = logs();
+  await watchBatches(() => t.rejects(store.commit('2', NONE, first), { code: 'failed' }), true);
+  t.strictSame(await store.get('1'), first, 'it can still be read');
+  t.strictSame(logs(), before);
+  const [written, read, kept, conflicts] = await Promise.all([
+    store.commit('2', NONE, first),
+    store.get('1'),
+    store.keepConflict(late),
+    store.conflicts('9'),
+  ]);
+  t.strictSame([written, read, kept, conflicts], [true, first, undefined, []]);
+  t.strictSame(
+    logs().filter((name) => before.includes(name)),
+    [],
+    'another log',
+  );
+  t.strictSame(await store.get('2'), first);
+  await watchBatches(() => t.rejects(store.commit('3', NONE, first), { code: 'failed' }), true);
+  await store.close();
+  const again = await openLevelStore(directory);
+  t.strictSame(await again.get('2'), first);
+  await again.close();
+});
+
 t.test('after kill -9 at any moment every commit that was acknowledged is there', { timeout: 60_000 }, async (t) => {
   const random = seedFromEnv('kill -9');
   const directory = t.testdir();

@@ -61,6 +61,7 @@ export const FAULTS = {
   WSD_MESSAGE_FRAGMENTS: { close: 1008, phrase: 'too many fragments' },
   WSD_MESSAGE_AGE: { close: 1008, phrase: 'message took too long' },
   WSD_MESSAGE_RATE: { close: 1008, phrase: 'too many messages' },
+  WSD_MESSAGE_ABORTED: { close: 1011, phrase: 'message aborted' },
   WSD_DEFLATE_DATA: { close: 1007, phrase: 'bad compressed data' },
   WSD_DEFLATE_SIZE: { close: 1009, phrase: 'message too big when inflated' },
   WSD_DEFLATE_RATIO: { close: 1009, phrase: 'message expands too much' },

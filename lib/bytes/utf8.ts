@@ -53,6 +53,15 @@ export class Utf8Check {
     this.#missing = 0;
   }
 
+  /** Another one at the same place of the same text: to judge bytes that may yet be refused. */
+  fork(): Utf8Check {
+    const fork = new Utf8Check();
+    fork.#missing = this.#missing;
+    fork.#low = this.#low;
+    fork.#high = this.#high;
+    return fork;
+  }
+
   #continue(octet: number): boolean {
     if (octet < this.#low || octet > this.#high) return false;
     this.#missing--;

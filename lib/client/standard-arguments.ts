@@ -45,6 +45,19 @@ export const parseProtocols = (given: unknown): string[] => {
   return protocols;
 };
 
+/**
+ * What the standard has in another place (the argument of subprotocols, `close`) or leaves no choice in: an event's data is the script's
+ * own for good, text is a string, and a listener is not waited for.
+ */
+const DECIDED = ['subprotocols', 'signal', 'text', 'concurrency', 'lend', 'packets'] as const;
+export type Decided = (typeof DECIDED)[number];
+
+/** Ignored without a word they would be mistaken for effective. */
+export const checkOptions = (options: object): void => {
+  const decided = DECIDED.filter((name) => (options as Partial<Record<Decided, unknown>>)[name] !== undefined);
+  if (decided.length > 0) throw new TypeError(`WebSocket: ${decided.join(', ')}: the standard decides this`);
+};
+
 export interface CloseArguments {
   /** Undefined: a Close frame without a body. */
   readonly code: number | undefined;

@@ -11,6 +11,8 @@ import { type CloseEvent, createCloseEvent, FailureEvent } from './events.js';
 import { type Opened, open } from './open.js';
 import {
   type CloseArguments,
+  checkOptions,
+  type Decided,
   parseClose,
   parseData,
   parseProtocols,
@@ -26,8 +28,8 @@ export interface WebSocketEventMap {
   close: CloseEvent;
 }
 
-/** As for `connect`, but for what the standard decides itself. */
-export type WebSocketOptions = Omit<ClientOptions, 'subprotocols' | 'signal' | 'text' | 'concurrency'>;
+/** As for `connect`, but for what the standard decides itself: those are refused. */
+export type WebSocketOptions = Omit<ClientOptions, Decided>;
 
 export type BinaryType = 'blob' | 'arraybuffer';
 
@@ -72,6 +74,7 @@ export class WebSocket extends EventTarget {
     this.#url = parsed.href;
     this.#origin = parsed.origin;
     this.#protocols = parseProtocols(protocols);
+    checkOptions(options);
     const resolved = resolveClient({
       // What browsers offer: `permessage-deflate; client_max_window_bits`.
       deflate: { contextTakeover: true },

@@ -13,7 +13,7 @@ import { judgeRequest, type PlainRequestHead, type UpgradeRequest, writeAccept }
 import type { Seat } from './admission.js';
 import { type PlainRequest, refusalOf, writeHint } from './answers.js';
 import type { Familiar, Shared } from './familiar.js';
-import { type Caller, type Door, infoOf, isRefusal, type Terms } from './opening.js';
+import { type Caller, type Door, infoOf, readAnswer, type Terms } from './opening.js';
 import { ProxyParser } from './proxy-protocol.js';
 
 /** Bytes a client may send before it has our answer. RFC 6455 section 4.1 has it wait, so any are unusual. */
@@ -131,6 +131,8 @@ export class Arrival implements Timed, Receiver {
 
   #listen(): void {
     readInto(this.#socket, this, this.#host.door.options.settings.sharedReads);
+    // Whoever handed it over may have paused it, to have time for that.
+    if (this.#socket.isPaused()) this.#socket.resume();
     arm(this);
   }
 
@@ -214,19 +216,16 @@ export class Arrival implements Timed, Receiver {
     this.#asked = new AbortController();
     this.#deadline = Math.min(now() + this.#host.door.options.rest.authorizeTimeout, this.#deadline);
     arm(this);
-    let answer: unknown;
+    let answer: Admit<unknown> | Refusal;
     try {
-      answer = await authorize(this.#seen(request), this.#asked.signal);
+      answer = readAnswer(await authorize(this.#seen(request), this.#asked.signal));
     } catch (reason) {
       if (this.#stage === 'asking') this.#refuse(fault('WSD_UPGRADE_FAILED', textOf(reason)), request.path);
       return;
     }
     if (this.#stage !== 'asking') return; // too late, or the client left
-    if (isRefusal(answer)) return this.#answerRefusal(answer, request.path);
-    if (typeof answer !== 'object' || answer === null || !('data' in answer)) {
-      return this.#refuse(fault('WSD_UPGRADE_FAILED', 'authorize() must return {data} or {status}'), request.path);
-    }
-    this.#accept(request, answer as Admit<unknown>);
+    if ('status' in answer) this.#answerRefusal(answer, request.path);
+    else this.#accept(request, answer);
   }
 
   #seen(request: UpgradeRequest): OpeningRequest {
@@ -290,6 +289,7 @@ export class Arrival implements Timed, Receiver {
       },
     });
     if (taken) return;
+    this.#stage = 'answered';
     this.#host.refused('WSD_UPGRADE_REQUIRED', 426, this.#address, undefined, request.path);
     this.#end(writeHint(`${this.#caller.secure ? 'wss' : 'ws'}://${host}${request.path}`, head));
   }
@@ -306,6 +306,7 @@ export class Arrival implements Timed, Receiver {
     } catch (reason) {
       return this.#refuse(fault('WSD_UPGRADE_FAILED', textOf(reason)), path);
     }
+    this.#stage = 'answered';
     this.#host.refused('WSD_UPGRADE_REFUSED', answer.status, this.#address, undefined, path);
     this.#end(bytes);
   }
@@ -313,6 +314,7 @@ export class Arrival implements Timed, Receiver {
   #refuse(what: Fault, path?: string): void {
     if (this.#stage === 'answered') return;
     const bytes = refusalOf(what.code, () => this.#host.retryAfter());
+    this.#stage = 'answered'; // whoever is told may close the server, which turns away who has no answer
     this.#host.refused(what.code, bytes.status, this.#address, what.detail, path);
     this.#asked?.abort(new Error(what.code));
     this.#end(bytes.bytes);
@@ -320,8 +322,8 @@ export class Arrival implements Timed, Receiver {
 
   /** A broken PROXY header is no HTTP request: no answer, just the end. */
   #drop(what: Fault): void {
-    this.#host.refused(what.code, 400, this.#address, what.detail, undefined);
     this.#stage = 'answered';
+    this.#host.refused(what.code, 400, this.#address, what.detail, undefined);
     this.#socket.destroy();
   }
 

@@ -1,9 +1,11 @@
 // The end of many connections: every peer is told, what is queued leaves, and what is left at the deadline is cut and counted.
+import { writeClose } from '../frame/close.js';
 import { after } from '../net/wait.js';
+import { checkTime } from '../websocket/check-time.js';
 import type { Outcome } from '../websocket/ending.js';
 
 export interface CloseOptions {
-  /** How long in ms the peers have to finish; default 10 s. */
+  /** How long in ms the peers have to finish; default 10 s. Infinity: as long as they take, or until the signal. */
   readonly drain?: number | undefined;
   /** Cuts what is left at once when aborted. */
   readonly signal?: AbortSignal | undefined;
@@ -25,17 +27,34 @@ export interface Closable {
   terminate(): void;
 }
 
-export const drain = async (connections: readonly Closable[], options: CloseOptions): Promise<CloseCounts> => {
-  const { drain: within = 10_000, code = 1001, reason = 'server is shutting down', signal } = options;
+/** Options with every default filled in. */
+export interface Closing {
+  readonly drain: number;
+  readonly code: number;
+  readonly reason: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Throws for what cannot be done, while nothing has begun. */
+export const closingOf = (options: CloseOptions): Closing => {
+  const { drain = 10_000, code = 1001, reason = 'server is shutting down', signal } = options;
+  writeClose(code, reason);
+  checkTime('drain', drain);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal');
+  return { drain, code, reason, signal };
+};
+
+export const drain = async (connections: readonly Closable[], closing: Closing): Promise<CloseCounts> => {
+  const { drain: within, code, reason, signal } = closing;
   const cut = (): void => {
     for (const connection of connections) connection.terminate();
   };
   const ends = connections.map((connection) => connection.close(code, reason, within));
-  const cancel = after(within, cut);
+  const cancel = within === Infinity ? undefined : after(within, cut);
   if (signal?.aborted === true) cut();
   signal?.addEventListener('abort', cut, { once: true });
   const outcomes = await Promise.all(ends);
-  cancel();
+  cancel?.();
   signal?.removeEventListener('abort', cut);
   const clean = outcomes.filter((outcome) => outcome.clean).length;
   return { clean, cut: outcomes.length - clean };

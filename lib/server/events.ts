@@ -60,6 +60,15 @@ export class Announcer<Data> {
     }
   }
 
+  /** The server is closed: what a listener makes of it changes nothing about that. */
+  closed(): void {
+    try {
+      this.#emitter.emit('close');
+    } catch (reason) {
+      this.#failed('close', undefined, reason);
+    }
+  }
+
   /** Something failed that is nobody's. */
   report(error: Error, connection?: Connection<Data>): void {
     this.#tally.count('errors');

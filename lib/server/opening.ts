@@ -4,7 +4,7 @@
 import { agreeOffer, type DeflateAgreement } from '../deflate/parameters.js';
 import { type Fault, fault } from '../fault.js';
 import { HeadParser } from '../http/head.js';
-import type { OpeningRequest, Refusal, Resolved, ServerRest } from '../options/types.js';
+import type { Admit, OpeningRequest, Refusal, Resolved, ServerRest } from '../options/types.js';
 import type { HandshakeInfo } from '../websocket/connection.js';
 import { judgeRequest, type PlainRequestHead, type UpgradeRequest } from '../websocket/opening-server.js';
 import { clientAddress, parseTrusted, type Trusted } from './address.js';
@@ -132,6 +132,13 @@ export const readInfo = (text: string): HandshakeInfo => {
   return infoOf(request);
 };
 
-/** What `authorize` returned, when it is a refusal. */
-export const isRefusal = (answer: unknown): answer is Refusal =>
-  typeof answer === 'object' && answer !== null && 'status' in answer && typeof answer.status === 'number';
+/** What `authorize` returned, read once and here: to look at it may fail like the function itself. */
+export const readAnswer = (answer: unknown): Admit<unknown> | Refusal => {
+  if (typeof answer === 'object' && answer !== null) {
+    const { status, headers } = answer as Partial<Refusal>;
+    const copied = { headers: { ...headers } };
+    if (typeof status === 'number') return { status, ...copied, body: (answer as Refusal).body };
+    if ('data' in answer) return { data: answer.data, ...copied };
+  }
+  throw new TypeError('authorize() must return {data} or {status}');
+};

@@ -127,9 +127,9 @@ export const parseOriginRule = (option: OriginOption | undefined): OriginRule =>
  * Over TLS the scheme must be https. Without TLS both pass: http, and https because something in front may have taken TLS off, and we
  * would see http where the page says https. That opens nothing: an https page of the same host and port is the same
  * site with better proof, and a browser lets no https page open a ws: URL of another machine. It cannot be stricter either, for a
- * proxy that hides TLS hides it for http pages too; a proxy that says so (X-Forwarded-Proto from a trusted peer, PP2_TYPE_SSL) makes
- * `secure` true, and the comparison exact. Host without a port means the default port of the page's scheme, which is the one scheme
- * both sides know; a written port must be that very port.
+ * proxy that hides TLS hides it for http pages too; a trusted one that says so in its PROXY header (PP2_TYPE_SSL) makes `secure` true,
+ * and the comparison exact. X-Forwarded-Proto is not looked at. Host without a port means the default port of the page's scheme, which
+ * is the one scheme both sides know; a written port must be that very port.
  */
 const isSame = (origin: Origin, host: string, secure: boolean): boolean => {
   // ws and wss: what some libraries write that are no browser

@@ -7,7 +7,6 @@ import type { Duplex } from 'node:stream';
 import { random32, randomFraction } from '../crypto/entropy.js';
 import { Deflate } from '../deflate/codec.js';
 import type { FaultCode } from '../fault.js';
-import { writeClose } from '../frame/close.js';
 import { Fields } from '../http/head.js';
 import type { PackageLink } from '../link/packages.js';
 import type { Session } from '../link/session.js';
@@ -22,14 +21,15 @@ import { Budget } from '../websocket/budget.js';
 import { Connection } from '../websocket/connection.js';
 import { Link } from '../websocket/link.js';
 import type { Payload } from '../websocket/payload.js';
+import { isPending, whenSettled } from '../websocket/pending.js';
 import { Prepared } from '../websocket/prepared.js';
 import { isTrusted } from './address.js';
 import { Admission, type AdmissionCounts } from './admission.js';
 import { Admitted } from './admitted.js';
 import { refusalOf } from './answers.js';
 import type { Host, Opened } from './arrival.js';
-import { attach } from './attach.js';
-import { type CloseCounts, type CloseOptions, drain } from './drain.js';
+import { attach, takeOver } from './attach.js';
+import { type CloseCounts, type CloseOptions, type Closing, closingOf, drain } from './drain.js';
 import { Announcer, type ServerEvents } from './events.js';
 import { Familiar } from './familiar.js';
 import { Layers } from './layers.js';
@@ -125,6 +125,7 @@ export class Server<out Data = unknown> extends EventEmitter<ServerEvents<Data>>
    * upgrade that nobody else could answer gets a 404. Returns a function that detaches.
    */
   attach(http: HttpServer, options: { readonly path?: string | readonly string[] } = {}): () => void {
+    if (this.#closed !== undefined) throw new TypeError('this server is closed');
     const paths = parsePaths(options.path ?? this.#door.options.rest.path);
     const off = attach(http, paths, (request, socket, head, claimed) =>
       this.#take(request, socket, head, claimed ? undefined : 'WSD_UPGRADE_PATH'),
@@ -139,11 +140,13 @@ export class Server<out Data = unknown> extends EventEmitter<ServerEvents<Data>>
 
   /** Takes over one upgrade of an http.Server: the arguments of its 'upgrade' event. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
+    takeOver(socket);
     this.#take(request, socket, head, undefined);
   }
 
   /** Takes over a socket whose request nobody has read yet; `head`: bytes of it that were read. */
   adopt(socket: Socket, head: Uint8Array = new Uint8Array(0)): void {
+    takeOver(socket);
     this.#admit(socket)
       ?.arrive(socket, 'encrypted' in socket)
       .start(head);
@@ -164,12 +167,19 @@ export class Server<out Data = unknown> extends EventEmitter<ServerEvents<Data>>
 
   /** Stops listening, tells every peer, lets what is queued leave, cuts what is left at the deadline, and says how many that were. */
   close(options: CloseOptions = {}): Promise<CloseCounts> {
+    let closing: Closing;
     try {
-      writeClose(options.code ?? 1001, options.reason ?? '');
+      closing = closingOf(options);
     } catch (reason) {
       return Promise.reject(reason); // while nothing has begun
     }
-    this.#closed ??= this.#end(options);
+    if (this.#closed !== undefined) return this.#closed;
+    let begin: (counts: Promise<CloseCounts>) => void = () => {};
+    this.#closed = new Promise((resolve) => {
+      begin = resolve;
+    });
+    // Only now: who is told of its beginning may close as well.
+    begin(this.#end(closing));
     return this.#closed;
   }
 
@@ -244,9 +254,15 @@ export class Server<out Data = unknown> extends EventEmitter<ServerEvents<Data>>
     for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
       pairs.push([request.rawHeaders[i] as string, request.rawHeaders[i + 1] as string]);
     }
+    // RFC 6455 section 4.2.1, item 1: Node takes an upgrade of HTTP/1.0 as well.
+    const old = request.httpVersionMajor < 1 || (request.httpVersionMajor === 1 && request.httpVersionMinor < 1);
     admitted
       .arrive(socket as Socket, 'encrypted' in socket)
-      .take({ method: request.method ?? '', target: request.url ?? '', fields: Fields.from(pairs) }, head, wrong);
+      .take(
+        { method: request.method ?? '', target: request.url ?? '', fields: Fields.from(pairs) },
+        head,
+        old ? 'WSD_HTTP_VERSION' : wrong,
+      );
   }
 
   #hostOf(): Host {
@@ -287,16 +303,16 @@ export class Server<out Data = unknown> extends EventEmitter<ServerEvents<Data>>
     }
     this.#connections.add(connection);
     this.#greet(connection, link);
-    // The 101 leaves with whatever the handler sends at once.
-    driver.start(link, opened.head, opened.accept);
+    // Before the driver reads what came with the request. The 101 leaves with whatever is sent in here.
     connection.opened();
+    driver.start(link, opened.head, opened.accept);
   }
 
   /** A handler that fails ends its own connection and no other. */
   #greet(connection: Connection<Data>, link: Link): void {
     try {
       const returned = this.#onConnection?.(connection);
-      if (returned instanceof Promise) returned.catch((reason: unknown) => link.failed(reason));
+      if (isPending(returned)) whenSettled(returned, undefined, (reason) => link.failed(reason));
       this.emit('connection', connection);
     } catch (reason) {
       link.failed(reason);
@@ -314,13 +330,13 @@ export class Server<out Data = unknown> extends EventEmitter<ServerEvents<Data>>
     unheard: (connection, error) => this.#announcer.report(error, connection as Connection<Data>),
   };
 
-  async #end(options: CloseOptions): Promise<CloseCounts> {
+  async #end(closing: Closing): Promise<CloseCounts> {
     for (const detach of this.#detach) detach();
     for (const listener of this.#listeners) listener.close();
     this.#listeners.clear();
     for (const admitted of this.#arriving) admitted.turnAway();
-    const counts = await drain([...this.#connections, ...this.#layers.end()], options);
-    this.emit('close');
+    const counts = await drain([...this.#connections, ...this.#layers.end()], closing);
+    this.#announcer.closed();
     return counts;
   }
 }

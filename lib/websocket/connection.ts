@@ -8,8 +8,9 @@ import type { Message } from './inbox.js';
 import type { Link, Listener } from './link.js';
 import type { MessageOptions } from './outgoing.js';
 import type { Payload } from './payload.js';
-import type { Prepared } from './prepared.js';
-import { CLOSED, DROPPED, OK, type SendStatus, type Sent } from './sent.js';
+import { isPending, whenSettled } from './pending.js';
+import { Prepared } from './prepared.js';
+import type { SendStatus, Sent } from './sent.js';
 import { MessageWriter } from './writer.js';
 
 export type { HandshakeInfo };
@@ -114,6 +115,7 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
    * `send(…).status` tells at once what became of it; `await send(…)` waits until more may be sent.
    */
   send(data: Payload | Prepared, options?: MessageOptions): Sent {
+    if (options?.fragment !== undefined) checkFragment(data, options);
     return this.#link.outgoing.send(data, options);
   }
 
@@ -144,7 +146,7 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
 
   /**
    * Starts the closing handshake after what is queued; resolves with how it ended. `within`: ms until the socket is cut, instead of
-   * the option closeTimeout.
+   * the option closeTimeout; Infinity: never.
    */
   close(code = 1000, reason = '', within?: number): Promise<Outcome> {
     return this.#link.close(code, reason, within);
@@ -257,7 +259,7 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
   #tell<Name extends keyof ConnectionEvents>(name: Name, args: ConnectionEvents[Name]): void {
     try {
       this.dispatch(name, args, (value) => {
-        if (isThenable(value)) value.then(undefined, (reason: unknown) => this.#tellFailure(name, reason));
+        if (isPending(value)) whenSettled(value, undefined, (reason) => this.#tellFailure(name, reason));
       });
     } catch (reason) {
       this.#tellFailure(name, reason);
@@ -265,9 +267,12 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
   }
 }
 
-/** A `Sent` that is settled is no reason to wait: a listener may return what `send` returned, and is awaited only when the queue is full. */
-const isPending = (value: unknown): value is PromiseLike<unknown> =>
-  isThenable(value) && value !== OK && value !== DROPPED && value !== CLOSED;
+/** Frames of which one is replaced or dropped would be no message, and a message that was encoded for many has its one frame. */
+const checkFragment = (data: Payload | Prepared, { key }: MessageOptions): void => {
+  if (data instanceof Prepared) throw new TypeError('a Prepared message is one frame: it cannot be sent in fragments');
+  if (key !== undefined)
+    throw new TypeError('a message with a key is replaced as one frame: it cannot be sent in fragments');
+};
 
 /** What asynchronous listeners of the message at hand returned, joined; shared, since the listeners of one message run in one go. */
 let later: PromiseLike<unknown> | undefined;
@@ -275,7 +280,6 @@ const collect = (value: unknown): void => {
   if (isPending(value)) later = later === undefined ? value : Promise.all([later, value]);
 };
 
-const ignore = (promise: PromiseLike<unknown> | undefined): void => void promise?.then(undefined, () => {});
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+const ignore = (pending: PromiseLike<unknown> | undefined): void => {
+  if (pending !== undefined) whenSettled(pending, undefined, () => {});
+};

@@ -2,6 +2,7 @@
 // (the first one is never lost), until the consumer is not paused, and until fewer than `concurrency` handlers are at work. When
 // much waits, the machine is held, so what waits is bounded. Knows no frames and owns no clock.
 import { KIND, type Kind } from './machine.js';
+import { whenSettled } from './pending.js';
 import type { ConnectionSettings } from './settings.js';
 
 export type Message = string | Uint8Array;
@@ -26,7 +27,20 @@ export interface InboxPort {
 const MOST_WAITING = 128;
 const MOST_SIZE = 256 * 1024;
 
-type Pull = (result: IteratorResult<Message, undefined>) => void;
+type Result = IteratorResult<Message, undefined>;
+
+/** An iterator, as far as the inbox knows it. */
+interface Reader {
+  stopped: boolean;
+}
+
+/** Somebody waits for one message. */
+interface Pull {
+  readonly reader: Reader;
+  readonly settle: (result: Result) => void;
+}
+
+const done = (): Result => ({ value: undefined, done: true });
 
 export type InboxSettings = Pick<ConnectionSettings, 'concurrency' | 'text' | 'lend'>;
 
@@ -116,7 +130,7 @@ export class Inbox {
       const pull = this.#pulls?.shift();
       if (pull === undefined && !this.#mayDeliver()) break;
       const next = this.#shift();
-      if (pull !== undefined) pull({ value: next.data, done: false });
+      if (pull !== undefined) pull.settle({ value: next.data, done: false });
       else this.#deliver(next.data, next.binary);
     }
     if (this.#held && !this.#paused && this.#waiting <= MOST_WAITING / 4 && this.#size <= MOST_SIZE / 4) {
@@ -145,21 +159,22 @@ export class Inbox {
   /** The asynchronous way: a message a call, and while nobody asks, reading stops at the bound. */
   iterate(): AsyncIterableIterator<Message> {
     this.#iterators++;
-    let stopped = false;
-    const next = (): Promise<IteratorResult<Message, undefined>> =>
+    const reader: Reader = { stopped: false };
+    const next = (): Promise<Result> =>
       new Promise((resolve) => {
-        if (stopped || (this.#ended && this.#queue === undefined)) return resolve({ value: undefined, done: true });
+        if (reader.stopped || (this.#ended && this.#queue === undefined)) return resolve(done());
         this.#pulls ??= [];
-        this.#pulls.push(resolve);
+        this.#pulls.push({ reader, settle: resolve });
         this.pump();
       });
-    const stop = (): Promise<IteratorResult<Message, undefined>> => {
-      if (!stopped) {
-        stopped = true;
+    const stop = (): Promise<Result> => {
+      if (!reader.stopped) {
+        reader.stopped = true;
         this.#iterators--;
+        this.#letGo(reader);
         this.pump();
       }
-      return Promise.resolve({ value: undefined, done: true });
+      return Promise.resolve(done());
     };
     return {
       next,
@@ -213,17 +228,24 @@ export class Inbox {
       this.#running--;
       this.pump();
     };
-    later.then(settled, (reason: unknown) => {
+    whenSettled(later, settled, (reason) => {
       this.#port.failed(reason);
       settled();
     });
+  }
+
+  /** Who has stopped takes no message any more: the next one is somebody else's. */
+  #letGo(reader: Reader): void {
+    const pulls = this.#pulls;
+    this.#pulls = pulls?.filter((pull) => pull.reader !== reader);
+    for (const pull of pulls ?? []) if (pull.reader === reader) pull.settle(done());
   }
 
   #empty(): void {
     const then = this.#whenEmpty;
     if (then === undefined) return;
     this.#whenEmpty = undefined;
-    for (const pull of this.#pulls ?? []) pull({ value: undefined, done: true });
+    for (const pull of this.#pulls ?? []) pull.settle(done());
     this.#pulls = undefined;
     then();
   }

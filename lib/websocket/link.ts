@@ -5,6 +5,7 @@ import { type Fault, type FaultCode, fault, textOf, WsdError } from '../fault.js
 import { type CloseBody, writeClose } from '../frame/close.js';
 import { OPCODE } from '../frame/opcode.js';
 import { orAborted } from './abort.js';
+import { checkTime } from './check-time.js';
 import type { Codec } from './codec.js';
 import { Ending, type Outcome } from './ending.js';
 import { Inbox, type InboxPort, type Message, messageOf } from './inbox.js';
@@ -195,6 +196,7 @@ export class Link implements Sink, InboxPort {
 
   close(code: number | undefined, reason: string, within: number = this.settings.closeTimeout): Promise<Outcome> {
     const body = writeClose(code, reason);
+    checkTime('within', within);
     if (!this.#over && this.machine.close(body, this.wire.now(), within)) {
       this.#ending.begunBy('local');
       // The peer's Close may lie behind what nobody reads.

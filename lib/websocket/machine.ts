@@ -45,6 +45,12 @@ export type State = 'open' | 'closing' | 'closed' | 'failed';
 const LONGEST_STRING = 0x1fffffe8;
 /** What takes about 5 ms to inflate: a chunk of a few KiB can ask for a second's work. */
 const MUCH = 4 * 1024 * 1024;
+/**
+ * What does not compress grows, and what counts is its size inflated: an eighth allows letters of 9 bits, the longest of the fixed codes,
+ * and stored blocks of 40 octets with their 5 each (RFC 1951 sections 3.2.4 and 3.2.6; zlib's are never smaller than 127). The first and
+ * last blocks of a short message have room besides.
+ */
+const GROWTH = 64;
 const NOTHING = Buffer.alloc(0);
 
 export class Machine {
@@ -210,8 +216,7 @@ export class Machine {
     const text = (open ? incoming.opcode : h.opcode) === OPCODE.text;
     const size = (open ? incoming.assembly.size : 0) + h.length;
     const limit = text ? Math.min(this.settings.maxMessage, LONGEST_STRING) : this.settings.maxMessage;
-    // What does not compress grows a little: 5 octets for each stored block of 16 KiB or more.
-    if (size > (compressed ? limit + (limit >>> 10) + 64 : limit)) return 'WSD_MESSAGE_SIZE';
+    if (size > (compressed ? limit + (limit >>> 3) + GROWTH : limit)) return 'WSD_MESSAGE_SIZE';
     return open && incoming.frames >= this.settings.maxFragments ? 'WSD_MESSAGE_FRAGMENTS' : undefined;
   }
 

@@ -109,13 +109,16 @@ export class Outgoing {
       return CLOSED;
     }
     this.#machine.sender.part(opcode, bytes, fin);
-    if (fin) {
-      const behind = this.#behind ?? [];
-      this.#behind = undefined;
-      this.#behindSize = 0;
-      for (const send of behind) send();
-    }
+    if (fin) this.endStream();
     return this.#sent();
+  }
+
+  /** The streamed message is finished, or was given up before any of it was sent: the others may go. */
+  endStream(): void {
+    const behind = this.#behind ?? [];
+    this.#behind = undefined;
+    this.#behindSize = 0;
+    for (const send of behind) send();
   }
 
   /** We close in the middle of a streamed message: what waits behind it can never leave. */

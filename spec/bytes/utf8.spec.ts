@@ -117,6 +117,19 @@ t.test('after a reset an open sequence is forgotten', async (t) => {
   t.ok(check.finish());
 });
 
+t.test('a fork stands at the same place, and the check does not move with it', async (t) => {
+  const check = new Utf8Check();
+  t.ok(check.push(Uint8Array.of(0xf0)));
+  const bad = check.fork();
+  t.notOk(bad.push(Uint8Array.of(0x80)), 'overlong, as the first octet says');
+  const good = check.fork();
+  t.ok(good.push(Uint8Array.of(0x9f, 0x98, 0x80)));
+  t.ok(good.finish());
+  t.notOk(check.finish());
+  t.notOk(check.fork().push(Uint8Array.of(0x80)));
+  t.ok(check.push(Uint8Array.of(0x9f, 0x98, 0x80)));
+});
+
 t.test('the check takes the same time for every octet', async (t) => {
   const sizes = [1024, 16_384, 262_144, 1 << 22, 1 << 24];
   const euros = new Map(sizes.map((size) => [size, Buffer.alloc(size, '\u20ac')]));

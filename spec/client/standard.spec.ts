@@ -507,3 +507,21 @@ t.test('the options of the third argument reach the dial', async (t) => {
   socket.close();
   t.equal((await over).constructor.name, 'CloseEvent');
 });
+
+t.test('options that the standard decides itself are refused', async (t) => {
+  const rows: readonly (readonly [string, unknown])[] = [
+    ['lend', true],
+    ['text', 'bytes'],
+    ['concurrency', 2],
+    ['subprotocols', ['a']],
+    ['signal', AbortSignal.abort()],
+    ['packets', { anonymous: true }],
+  ];
+  for (const [name, value] of rows) {
+    const options = { [name]: value } as WebSocketOptions;
+    const thrown = { name: 'TypeError', message: new RegExp(`^WebSocket: ${name}: `) };
+    t.throws(() => new WebSocket('ws://127.0.0.1:1/', [], options), thrown);
+  }
+  const several = { lend: true, text: 'bytes' } as WebSocketOptions;
+  t.throws(() => new WebSocket('ws://127.0.0.1:1/', [], several), { message: /text, lend/ });
+});

@@ -186,6 +186,18 @@ const ROWS: Readonly<Record<FaultCode, Row>> = {
   WSD_MESSAGE_RATE: failure(frames(...new Array<WireFrameToSend>(20).fill({ opcode: 10 })), {
     rate: { perSecond: 1, burst: 10 },
   }),
+  WSD_MESSAGE_ABORTED: failure(
+    (wire) => {
+      wire.write(GO);
+      return wire.readFrame();
+    },
+    {},
+    onMessage((connection) => {
+      const message = connection.stream('text');
+      message.write('the first part, and ');
+      message.abort();
+    }),
+  ),
   WSD_DEFLATE_DATA: failure(compressed(Uint8Array.of(255, 255)), { deflate: true }),
   WSD_DEFLATE_SIZE: failure(compressed(packed(new Uint8Array(10_000))), { deflate: true, maxMessage: 1_000 }),
   WSD_DEFLATE_RATIO: failure(compressed(packed(new Uint8Array(2_000_000))), { deflate: { maxRatio: 10 } }),

@@ -10,16 +10,17 @@ import {
   type IncomingMessage,
   type RequestListener,
 } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpsServer, request as httpsRequest } from 'node:https';
 import { createRequire } from 'node:module';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import t, { type Test } from 'tap';
 import { cuttings } from '../../fixtures/rig/chunker.js';
 import { seedFromEnv } from '../../fixtures/rig/random.js';
-import { connect as dial, encode, upgrade, upgradeRequest } from '../../fixtures/rig/wire.js';
+import { connect as dial, encode, upgrade, upgradeRequest, Wire } from '../../fixtures/rig/wire.js';
 import { type Connection, connect, createServer, type OnConnection, type ServerOptions } from '../../lib/index.js';
-import { ask, askUpgrade, echo, isEmpty, plain, readAnswer, roundTrip, type Scene, until } from './scene.js';
+import { ask, askUpgrade, echo, isEmpty, plain, readAnswer, roundTrip, type Scene, until, within } from './scene.js';
 
 const rng = seedFromEnv('attach');
 const pem = (name: string): string =>
@@ -119,6 +120,31 @@ t.test('what a request through an http server can do wrong has the same answers'
   t.equal((await askUpgrade(port, { headers: { Origin: 'https://good.example' } })).status, 101);
 });
 
+t.test('a request through an http server is read as one of our own listeners is', async (t) => {
+  const { http, port } = await serveHttp(t);
+  const { server } = beside(t, { path: ['/chat', '/room/*'] });
+  server.attach(http);
+  const { port: own = 0 } = await server.listen();
+  const rows: readonly [string, number][] = [
+    ['/chat', 101],
+    ['/%63hat?a=/x', 101],
+    ['http://127.0.0.1/chat', 101],
+    ['/room/%61', 101],
+    ['/room/../x', 400],
+    ['/room', 404],
+    ['/CHAT', 404],
+  ];
+  for (const [path, status] of rows) {
+    const headers = { Host: '127.0.0.1' };
+    t.equal((await askUpgrade(own, { path, headers })).status, status, path);
+    t.equal((await askUpgrade(port, { path, headers })).status, status, `${path}, attached`);
+  }
+  for (const at of [own, port]) {
+    const request = upgradeRequest(at, { path: '/chat' }).replace('HTTP/1.1', 'HTTP/1.0');
+    t.equal((await ask(at, request)).status, 505, 'HTTP/1.0 has no upgrade');
+  }
+});
+
 t.test('other paths and other protocols of other listeners are left alone', async (t) => {
   const { http, port } = await serveHttp(t);
   const { server, connections, refused } = beside(t, { path: '/ours' });
@@ -143,6 +169,135 @@ t.test('other paths and other protocols of other listeners are left alone', asyn
   t.same(refused, []);
   t.equal(server.counters()['accepted'], 1, 'what is not ours is not even counted');
   for (const wire of [ours, other, smoke]) wire.destroy();
+});
+
+t.test('an offer of another protocol that nobody takes up is an ordinary request', async (t) => {
+  const { http, port } = await serveHttp(t, {}, (request, response) => {
+    const body: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => body.push(chunk));
+    request.on('end', () => response.end(`${request.method} ${request.url} ${Buffer.concat(body).toString()}`));
+  });
+  const { server, connections, refused } = beside(t, { path: '/chat' });
+  const other = beside(t, { path: '/other' });
+  server.attach(http);
+  other.server.attach(http);
+  // What `curl --http2` sends.
+  const h2c = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__'];
+  const post = (path: string, ...fields: readonly string[]): string => plain('POST', path, ...h2c, ...fields);
+
+  const wire = await dial(port);
+  const rows: readonly [string, readonly string[], string][] = [
+    ['a page', [plain('GET', '/chat', ...h2c)], 'GET /chat '],
+    ['a body with its request', [`${post('/a', 'Content-Length: 5')}hello`], 'POST /a hello'],
+    ['a body that comes later', [post('/b', 'Content-Length: 5'), 'he', 'llo'], 'POST /b hello'],
+    ['in chunks', [post('/c', 'Transfer-Encoding: chunked'), '3\r\nhel\r\n', '2\r\nlo\r\n0\r\n\r\n'], 'POST /c hello'],
+    ['an ordinary request behind it', [plain('GET', '/d')], 'GET /d '],
+  ];
+  for (const [name, pieces, body] of rows) {
+    for (const piece of pieces) {
+      wire.write(piece);
+      await new Promise((done) => setTimeout(done, 20));
+    }
+    const answer = await within(readAnswer(wire), name);
+    t.match(answer, { status: 200, body }, name);
+  }
+  wire.write(upgradeRequest(port, { path: '/chat' }));
+  t.match(await wire.readHead(), /^HTTP\/1\.1 101 /, 'and on the same socket the one that is ours');
+  t.equal(await roundTrip(wire, 'a word'), 'a word');
+  wire.destroy();
+
+  const list = await upgrade(port, { path: '/other', headers: { Upgrade: 'h2c, websocket' } });
+  t.equal(await roundTrip(list, 'a word'), 'a word', 'a list that names WebSocket asks for one');
+  list.destroy();
+  t.equal(connections.length, 1);
+  t.equal(other.connections.length, 1);
+  t.same([...refused, ...other.refused], []);
+});
+
+t.test('the same over TLS', async (t) => {
+  const https = createHttpsServer({ cert: pem('cert'), key: pem('key') }, (request, response) =>
+    response.end(`${request.url} without ${request.headers.upgrade}`),
+  );
+  t.teardown(() => https.close());
+  await new Promise<void>((done) => https.listen(0, '127.0.0.1', done));
+  const { port } = https.address() as AddressInfo;
+  beside(t, { path: '/chat' }).server.attach(https);
+  const body = new Promise<string>((done, failed) => {
+    const headers = { Connection: 'Upgrade', Upgrade: 'smoke' };
+    const request = httpsRequest({ port, host: '127.0.0.1', path: '/page', ca: pem('cert'), headers }, (answer) => {
+      answer.setEncoding('utf8').on('data', done);
+    });
+    request.on('error', failed).end();
+  });
+  t.match(await within(body, 'the page'), /^\/page /);
+});
+
+t.test('where no page is served, an offer of another protocol is refused', async (t) => {
+  const http = createHttpServer();
+  t.teardown(() => http.close());
+  await new Promise<void>((done) => http.listen(0, '127.0.0.1', done));
+  const { port } = http.address() as AddressInfo;
+  const { server, refused } = beside(t, { path: '/chat' });
+  server.attach(http);
+  t.equal((await ask(port, plain('GET', '/', 'Connection: Upgrade', 'Upgrade: h2c'))).status, 404);
+  t.match(refused, [{ code: 'WSD_UPGRADE_PATH' }]);
+});
+
+t.test('a socket is taken once', async (t) => {
+  const { http, port } = await serveHttp(t);
+  const { server, connections } = beside(t);
+  const misuse: unknown[] = [];
+  const take = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    try {
+      server.upgrade(request, socket, head);
+    } catch (error) {
+      misuse.push(error);
+    }
+  };
+  const thrown = { name: 'TypeError', message: /taken already/ };
+
+  http.on('upgrade', take);
+  const byHand = await upgrade(port);
+  t.same(misuse, []);
+  server.attach(http);
+  http.once('upgrade', take);
+  const later = await upgrade(port);
+  t.match(misuse, [thrown], 'after attach(), where the first listener has taken it the second is told');
+  http.off('upgrade', take);
+  http.once('upgrade', (_request, socket) => {
+    t.throws(() => server.adopt(socket as Socket), thrown, 'nor can it be adopted');
+  });
+  const attached = await upgrade(port);
+  for (const wire of [byHand, later, attached]) {
+    t.equal(await roundTrip(wire, 'a word'), 'a word', 'and it was answered once');
+    wire.destroy();
+  }
+  t.equal(connections.length, 3);
+});
+
+t.test('what others accepted sends small frames at once', async (t) => {
+  const { http, port } = await serveHttp(t, { noDelay: false });
+  const { server } = beside(t);
+  const told: boolean[] = [];
+  const listen = (socket: Socket): void => {
+    socket.setNoDelay = (on = true) => {
+      told.push(on);
+      return socket;
+    };
+  };
+  http.on('connection', listen);
+  server.attach(http);
+  const attached = await upgrade(port);
+  t.same(told, [true], 'attached');
+  const tcp = createTcpServer((socket) => {
+    listen(socket);
+    server.adopt(socket);
+  });
+  t.teardown(() => tcp.close());
+  await new Promise<void>((done) => tcp.listen(0, '127.0.0.1', done));
+  const adopted = await upgrade((tcp.address() as AddressInfo).port);
+  t.same(told, [true, true], 'adopted');
+  for (const wire of [attached, adopted]) wire.destroy();
 });
 
 t.test('two servers of this library share an http server by path', async (t) => {
@@ -330,6 +485,72 @@ t.test('a socket can be adopted with what was read of its request, however that 
   t.equal(connections.length, ways.length);
   t.ok(await until(() => server.counts().open === 0));
   t.same(server.counts(), EMPTY);
+});
+
+t.test('a socket that is paused when it is adopted is read, wherever its bytes wait', async (t) => {
+  const { server } = beside(t);
+  const adopt = (socket: Socket): void => {
+    // A sniffer that gives back what it has read, and stops until it knows whose the socket is.
+    socket.once('data', (bytes) => {
+      socket.pause();
+      socket.unshift(bytes);
+      setImmediate(() => server.adopt(socket));
+    });
+  };
+  const tls = createTlsServer({ cert: pem('cert'), key: pem('key') }, (socket) => {
+    socket.pause();
+    server.adopt(socket);
+  });
+  for (const listener of [createTcpServer(adopt), tls]) {
+    t.teardown(() => listener.close());
+    await new Promise<void>((done) => listener.listen(0, '127.0.0.1', done));
+    const { port } = listener.address() as AddressInfo;
+    const secure = listener === tls;
+    const connection = await connect(`${secure ? 'wss' : 'ws'}://127.0.0.1:${port}/`, {
+      tls: { ca: pem('cert') },
+      timeout: 3_000,
+    });
+    connection.send('a word');
+    t.equal(await new Promise((done) => connection.once('message', done)), 'a word', secure ? 'TLS' : 'TCP');
+    connection.terminate();
+  }
+});
+
+t.test('a peer that has said its last word hears all of ours, whoever accepted its socket', async (t) => {
+  const size = 4 * 1024 * 1024;
+  const { server } = beside(t, { closeTimeout: 20_000 }, (connection) => {
+    connection.on('message', () => {
+      for (let i = 0; i < 3; i++) connection.send(new Uint8Array(size));
+    });
+  });
+  const https = createHttpsServer({ cert: pem('cert'), key: pem('key') });
+  server.attach(https);
+  const tcp = createTcpServer((socket) => server.adopt(socket));
+  for (const listener of [tcp, https]) {
+    t.teardown(() => listener.close());
+    await new Promise<void>((done) => listener.listen(0, '127.0.0.1', done));
+    const { port } = listener.address() as AddressInfo;
+    const tls = { port, host: '127.0.0.1', ca: pem('cert'), allowHalfOpen: true };
+    const wire = listener === https ? new Wire(connectTls(tls)) : await dial(port);
+    wire.write(upgradeRequest(port));
+    t.match(await wire.readHead(), /^HTTP\/1\.1 101 /);
+    wire.socket.pause();
+    wire.sendFrame({ opcode: 1, payload: 'all of it' });
+    wire.end();
+    // Enough for the server to hear the end while most of its answer waits.
+    await new Promise((done) => setTimeout(done, 200));
+    wire.socket.resume();
+    for (let i = 0; i < 3; i++) t.equal((await wire.readFrame()).payload.length, size, `part ${i}`);
+    wire.destroy();
+  }
+});
+
+t.test('a server that is closed is attached to nothing', async (t) => {
+  const { http } = await serveHttp(t);
+  const { server } = beside(t);
+  await server.close();
+  t.throws(() => server.attach(http), { name: 'TypeError', message: 'this server is closed' });
+  t.equal(http.listenerCount('upgrade'), 0);
 });
 
 t.test('a socket that is gone when it is adopted is nothing, and holds no seat', async (t) => {

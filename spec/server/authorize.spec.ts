@@ -127,6 +127,38 @@ t.test('whatever else it does is a 500 without details, and the reason is in the
     'a subprotocol': () => ({ data: 1, headers: { 'sec-websocket-protocol': 'x' } }),
     'a connection header': () => ({ data: 1, headers: { Connection: 'close' } }),
     'a length': () => ({ status: 401, headers: { 'Content-Length': '5' } }),
+    'data that cannot be read': () => ({
+      get data() {
+        throw new Error('secret');
+      },
+    }),
+    'a status that cannot be read': () => ({
+      get status() {
+        throw new Error('secret');
+      },
+    }),
+    'a body that cannot be read': () => ({
+      status: 401,
+      get body() {
+        throw new Error('secret');
+      },
+    }),
+    'headers that cannot be read': () => ({
+      data: 1,
+      headers: {
+        get x() {
+          throw new Error('secret');
+        },
+      },
+    }),
+    'headers of a refusal that cannot be read': () => ({
+      status: 401,
+      headers: {
+        get x() {
+          throw new Error('secret');
+        },
+      },
+    }),
   };
   const names = Object.keys(answers);
   const { server, port, connections, refused } = await open<unknown>(t, {

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import t from 'tap';
 import { connect as dial, upgrade, upgradeRequest, type Wire } from '../../fixtures/rig/wire.js';
 import { connect, createServer } from '../../lib/index.js';
-import { askUpgrade, echo, isEmpty, open, readAnswer, until, within } from './scene.js';
+import { askUpgrade, echo, isEmpty, open, readAnswer, roundTrip, until, within } from './scene.js';
 
 const closeOf = (payload: Uint8Array): { code: number; reason: string } => ({
   code: Buffer.from(payload).readUInt16BE(0),
@@ -120,6 +120,52 @@ t.test('a code or reason that cannot be sent is refused before anything is close
   }
 });
 
+t.test('a time that is none is refused before anything is closed', async (t) => {
+  const { server, port } = await open(t);
+  const wire = await upgrade(port);
+  for (const drain of [Number.NaN, -1, 2 ** 31, '5000', null, {}])
+    await t.rejects(server.close({ drain: drain as number }), { name: /^(?:Type|Range)Error$/ }, JSON.stringify(drain));
+  await t.rejects(server.close({ signal: {} as AbortSignal }), { name: 'TypeError' });
+  t.equal((await askUpgrade(port)).status, 101, 'it still listens');
+  t.equal(await roundTrip(wire, 'a word'), 'a word');
+  wire.destroy();
+});
+
+t.test('without a deadline the server waits for its peers, or for the signal', async (t) => {
+  const { server, port } = await open(t, { closeTimeout: 1 });
+  const [good, silent] = (await Promise.all([upgrade(port), upgrade(port)])) as [Wire, Wire];
+  const enough = new AbortController();
+  let over = false;
+  const closing = server.close({ drain: Infinity, signal: enough.signal });
+  void closing.then(() => {
+    over = true;
+  });
+  t.match(closeOf((await silent.readFrame()).payload), { code: 1001 });
+  // Long after what a timer makes of Infinity, and after closeTimeout.
+  await new Promise((done) => setTimeout(done, 100));
+  t.notOk(over, 'nobody is cut');
+  await leave(good);
+  await until(() => server.connections.size === 1);
+  t.notOk(over);
+  enough.abort();
+  t.same(await within(closing, 'the close'), { clean: 1, cut: 1 });
+  for (const wire of [good, silent]) wire.destroy();
+});
+
+t.test('a listener of the end that fails does not make it a failure', async (t) => {
+  for (const how of ['throws', 'rejects'] as const) {
+    const { server, errors } = await open(t);
+    server.on('close', (): unknown => {
+      if (how === 'rejects') return Promise.reject(new Error('a close listener'));
+      throw new Error('a close listener');
+    });
+    t.same(await server.close({ drain: 100 }), { clean: 0, cut: 0 }, how);
+    await until(() => errors.length > 0);
+    t.match(errors, [{ message: 'a close listener' }]);
+    t.equal(server.counters()['errors'], 1);
+  }
+});
+
 t.test('what is queued leaves before the Close, and what arrives before the answer is heard', async (t) => {
   const heard: unknown[] = [];
   const { server, port, connections } = await open(t, {}, (connection) => {
@@ -158,6 +204,44 @@ t.test('a listener of its own may close the server from within', async (t) => {
   wire.sendFrame({ opcode: 1, payload: 'stop' });
   t.match(await leave(wire), { code: 1001 });
   t.same(await within(server.close(), 'the close'), { clean: 1, cut: 0 });
+});
+
+t.test('whoever is told that it begins may close it as well, and it is one close', async (t) => {
+  const { server, port } = await open(t);
+  const calls: Promise<unknown>[] = [];
+  let closed = 0;
+  server.on('close', () => closed++);
+  server.on('refused', () => void calls.push(server.close({ drain: 50 })));
+  const wires = await Promise.all([dial(port), dial(port), upgrade(port)]);
+  await until(() => server.counts().halfOpen === 2);
+  const first = server.close({ drain: 50 });
+  t.same(await within(first, 'the close'), { clean: 0, cut: 1 });
+  t.equal(calls.length, 2);
+  for (const call of calls) t.equal(call, first, 'the same promise');
+  t.equal(closed, 1);
+  for (const wire of wires) wire.destroy();
+});
+
+t.test('who closes because somebody was refused refuses nobody twice', async (t) => {
+  for (const [request, status] of [
+    ['nonsense\r\n\r\n', 400],
+    ['GET / HTTP/1.1\r\nHost: localhost\r\n\r\n', 426],
+    [undefined, 403],
+  ] as const) {
+    const authorize = (): { status: number } => ({ status: 403 });
+    const { server, port, refused, errors } = await open<unknown>(t, { authorize });
+    const closes: Promise<unknown>[] = [];
+    server.on('refused', () => void closes.push(server.close({ drain: 50 })));
+    const wire = await dial(port);
+    wire.write(request ?? upgradeRequest(port));
+    t.equal((await readAnswer(wire)).status, status);
+    await wire.ended();
+    t.equal(wire.unread.length, 0, 'one answer');
+    t.equal(refused.length, 1, 'one report');
+    t.same(await within(Promise.all(closes), 'the close'), [{ clean: 0, cut: 0 }]);
+    t.same(errors, []);
+    wire.destroy();
+  }
 });
 
 t.test('handshakes that are under way get 503, and nobody new is let in', async (t) => {

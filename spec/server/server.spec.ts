@@ -425,6 +425,10 @@ t.test('a handler that fails ends its own connection with 1011, and nobody else'
   const handlers: Readonly<Record<string, (connection: Connection<undefined>) => unknown>> = {
     '/throws': mistake,
     '/rejects': late,
+    // biome-ignore lint/suspicious/noThenProperty: what other libraries return
+    '/awaited': () => ({ then: (_done: unknown, failed: (reason: Error) => void) => failed(new Error('a mistake')) }),
+    // biome-ignore lint/suspicious/noThenProperty: what other libraries return
+    '/thenable': (connection) => void connection.on('message', () => ({ then: mistake })),
     '/message': (connection) => void connection.on('message', mistake),
     '/later': (connection) => void connection.on('message', late),
     '/open': (connection) => void connection.on('open', mistake),
@@ -485,6 +489,41 @@ t.test('what comes with the request is delivered, however much a handler is asyn
   for (const word of words) t.equal(Buffer.from((await wire.readFrame()).payload).toString(), word);
   t.same(heard, words);
   wire.destroy();
+});
+
+t.test('open comes before what came with the request, and both answers leave with the 101', async (t) => {
+  const log: string[] = [];
+  const { port } = await open(t, {}, (connection) => {
+    connection.send('from the handler');
+    connection.on('open', () => {
+      log.push('open');
+      connection.send('from open');
+    });
+    connection.on('message', (data) => void log.push(`message ${data}`));
+    connection.on('ping', () => void log.push('ping'));
+  });
+  const wire = await connect(port);
+  const chunks: Buffer[] = [];
+  wire.socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  wire.write(
+    Buffer.concat([
+      Buffer.from(upgradeRequest(port)),
+      encode({ opcode: 9, payload: 'p' }),
+      encode({ opcode: 1, payload: 'early' }),
+    ]),
+  );
+  t.match(await wire.readHead(), /^HTTP\/1\.1 101 /);
+  for (const text of ['from the handler', 'from open', 'p'])
+    t.equal(Buffer.from((await wire.readFrame()).payload).toString(), text);
+  t.same(log, ['open', 'ping', 'message early']);
+  wire.destroy();
+
+  const late = await connect(port);
+  late.write(upgradeRequest(port));
+  t.match(await late.readHead(), /^HTTP\/1\.1 101 /);
+  for (const text of ['from the handler', 'from open'])
+    t.equal(Buffer.from((await late.readFrame()).payload).toString(), text);
+  late.destroy();
 });
 
 t.test('counters and counts tell what happened and what there is', async (t) => {

@@ -305,6 +305,35 @@ t.test('a listener that throws ends its own connection, whatever the event', asy
   }
 });
 
+t.test('a listener may return what only looks like a promise: it fails like others, and escapes nowhere', async (t) => {
+  const caught = unhandled(t);
+  const thrower = {
+    // biome-ignore lint/suspicious/noThenProperty: what other libraries return
+    then: (): never => {
+      throw new Error('ours');
+    },
+  };
+  for (const [event, provoke] of [
+    ['message', frame(1, 'x')],
+    ['ping', frame(9)],
+  ] as const) {
+    for (const listeners of [1, 2]) {
+      const puppet = new Puppet('server');
+      const { connection } = puppet.end;
+      const log: unknown[] = [];
+      connection.on('error', ({ message }) => void log.push(message));
+      connection.on(event, () => thrower);
+      if (listeners === 2) connection.on(event, () => void log.push('the other'));
+      await puppet.say(provoke);
+      await puppet.leave();
+      const told = [...(listeners === 2 ? ['the other'] : []), 'ours', 'internal error'];
+      t.strictSame(log, told, `${event}, ${listeners} listeners`);
+      t.match(await connection.closed, { code: 1011, fault: 'WSD_HANDLER_FAILED' });
+    }
+  }
+  t.strictSame(caught, []);
+});
+
 t.test('a listener for drain or open that throws ends its connection as well', async (t) => {
   const puppet = new Puppet('server', { capacity: 100, settings: { highWater: 500 } });
   puppet.reads = false;

@@ -240,6 +240,58 @@ t.test('a handler that pauses and resumes has no second one beside it', async (t
   t.equal(most, 1);
 });
 
+t.test('a handler may return anything that can be awaited, however it behaves', async (t) => {
+  type Then = (done: () => void, failed: (reason: unknown) => void) => void;
+  const odd: readonly (readonly [string, Then, string[]])[] = [
+    [
+      'throws',
+      () => {
+        throw new Error('ours');
+      },
+      ['failed Error: ours'],
+    ],
+    ['calls back at once', (done) => done(), []],
+    ['calls back twice', (done) => [done(), done()], []],
+    ['fulfils and rejects', (done, failed) => [done(), failed(new Error('late'))], []],
+    ['rejects at once', (_done, failed) => failed(new Error('no')), ['failed Error: no']],
+  ];
+  for (const [name, then, said] of odd) {
+    const { port, inbox, say } = rig();
+    let working = 0;
+    port.reply = (data) => {
+      if (data === 'odd') return { then } as PromiseLike<unknown>;
+      working++;
+      return new Promise(() => {});
+    };
+    say('odd');
+    await turn();
+    say('1', '2');
+    await turn();
+    t.strictSame(port.log, ['odd', ...said, '1'], name);
+    t.equal(working, 1, `${name}: one at a time, as before`);
+    inbox.discard();
+  }
+});
+
+t.test('an iterator that is stopped takes no message with it', async (t) => {
+  const { port, inbox, say } = rig();
+  const first = inbox.iterate();
+  const second = inbox.iterate();
+  const pending = [first.next(), second.next(), first.next()];
+  t.strictSame(await first.return?.(), { value: undefined, done: true });
+  t.strictSame(await pending[0], { value: undefined, done: true }, 'what it waited for is over');
+  t.strictSame(await pending[2], { value: undefined, done: true });
+  say('1', '2');
+  t.strictSame(await pending[1], { value: '1', done: false }, 'who still waits gets the next one');
+  await second.return?.();
+  t.strictSame(port.log, ['2'], 'and the listener what nobody waits for');
+  const third = inbox.iterate();
+  const last = third.next();
+  inbox.end(() => port.log.push('end'));
+  t.strictSame(await last, { value: undefined, done: true });
+  t.strictSame(port.log, ['2', 'end']);
+});
+
 t.test('an iterator gets the messages one by one, before any listener', async (t) => {
   const { port, inbox, say } = rig();
   const iterator = inbox.iterate();

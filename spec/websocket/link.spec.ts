@@ -1,5 +1,7 @@
 // Links against a puppet that says and hears bytes, on a clock of our own: sending, waiting, pings, and every way to end.
+import { constants, deflateRawSync } from 'node:zlib';
 import t, { type Test } from 'tap';
+import { seedFromEnv } from '../../fixtures/rig/random.js';
 import { decode, frameSize, type WireFrame } from '../../fixtures/rig/wire.js';
 import { encodeFrame } from '../../lib/frame/encode.js';
 import type { Outcome } from '../../lib/websocket/ending.js';
@@ -268,6 +270,10 @@ t.test('misuse is thrown at the call, and nothing leaves', async (t) => {
   // A cut of nothing would never come to an end: only asked when the harmless ones were refused.
   const cuts = [Number.NaN, 1.5, 0, -1];
   t.ok(cuts.every((fragment) => t.throws(() => connection.send('abc', { fragment }), RangeError, `${fragment}`)));
+  // What would do nothing, or cut what must stay whole.
+  const prepared = new Prepared('to all');
+  t.throws(() => connection.send(prepared, { fragment: 2 }), TypeError, 'a Prepared has its one frame');
+  t.throws(() => connection.send('abc', { fragment: 2, key: 'k' }), TypeError, 'fragments cannot be replaced');
   await puppet.network.settle();
   t.equal(puppet.takeHeard().length, 0);
   t.equal(connection.state, 'open');
@@ -322,6 +328,89 @@ t.test('a streamed text that is not UTF-8 is refused at the part that shows it',
   const open = new Puppet('server').end.connection.stream('text');
   open.write(Uint8Array.of(0xe2));
   t.throws(() => open.end(), TypeError, 'a character is missing its end');
+});
+
+t.test('a part that is refused was never there: the stream goes on, ends, or is given up', async (t) => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  const writer = connection.stream('text');
+  writer.write(Uint8Array.of(0xe2, 0x82));
+  t.throws(() => writer.write(Uint8Array.of(0xff)), TypeError);
+  t.throws(() => writer.write(Uint8Array.of(0xac, 0xff)), TypeError);
+  t.throws(() => writer.end('z'), TypeError, 'a character is not finished');
+  t.throws(() => writer.end(), TypeError);
+  writer.write(Uint8Array.of(0xac));
+  t.throws(() => writer.end(Uint8Array.of(0x41, 0xe2)), TypeError);
+  t.throws(() => writer.write({} as string), TypeError);
+  t.equal(connection.send('behind').status, 'ok');
+  t.equal(writer.end('z').status, 'ok');
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['1+ \u00e2\u0082', '0+ \u00ac', '0 z', '1 behind']);
+});
+
+t.test('streamed text may be cut inside a character, given as bytes or as strings', async (t) => {
+  const { network, server, client } = pairOf();
+  const got: unknown[] = [];
+  client.connection.on('message', (data) => void got.push(data));
+  const texts = ['a\u{1f600}b', '\u{10ffff}', 'x\ud800y', '\udc00\ud83d', '\ud83d\ud83d\ude00'];
+  for (const text of texts) {
+    const writer = server.connection.stream('text');
+    for (const unit of text.split('')) {
+      writer.write(unit);
+      writer.write('');
+    }
+    writer.end();
+  }
+  const mixed = server.connection.stream('text');
+  mixed.write('\ud83d');
+  mixed.write(Buffer.from('-'));
+  mixed.write('\ud83d');
+  mixed.end('\ude00');
+  await network.settle();
+  t.strictSame(
+    got,
+    [...texts, '\ufffd-\u{1f600}'].map((text) => Buffer.from(text).toString()),
+  );
+});
+
+t.test('a stream that is given up ends the connection, unless nothing of it was sent', async (t) => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  const errors: unknown[] = [];
+  connection.on('error', (error) => void errors.push(error));
+  const early = connection.stream('text');
+  connection.send('behind');
+  early.abort();
+  early.abort();
+  t.throws(() => early.write('x'), TypeError, 'it is over');
+  const done = connection.stream('binary');
+  done.end('x');
+  done.abort();
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['1 behind', '2 x'], 'the others go on');
+
+  const late = connection.stream('text');
+  late.write('a');
+  connection.send('never');
+  late.abort();
+  t.equal(connection.state, 'closing');
+  t.equal(connection.send('x').status, 'closed');
+  await puppet.network.settle();
+  t.strictSame(said(puppet), ['1+ a', '8 1011 message aborted']);
+  t.match(errors, [{ code: 'WSD_MESSAGE_ABORTED' }]);
+  await puppet.leave();
+  t.match(await connection.closed, { code: 1011, fault: 'WSD_MESSAGE_ABORTED', initiator: 'local' });
+
+  const ended = new Puppet('server');
+  const orphan = ended.end.connection.stream('text');
+  orphan.write('a');
+  await ended.leave();
+  orphan.abort();
+  t.match(
+    await ended.end.connection.closed,
+    { fault: 'WSD_SOCKET_ENDED' },
+    'and where there is no connection, nothing',
+  );
 });
 
 t.test('what waits behind a stream is counted like everything that waits', async (t) => {
@@ -722,6 +811,31 @@ t.test('close has a time of its own when asked', async (t) => {
   t.match(await outcome, { fault: 'WSD_CLOSE_TIMEOUT' });
 });
 
+t.test('a time that is none is refused before anything is closed; none at all is Infinity', async (t) => {
+  const puppet = new Puppet('server');
+  const { connection } = puppet.end;
+  for (const wrong of [Number.NaN, -5, 2 ** 31, -Infinity]) {
+    t.throws(() => connection.close(1000, '', wrong), RangeError, String(wrong));
+  }
+  for (const wrong of ['100', null, {}, true]) {
+    t.throws(() => connection.close(1000, '', wrong as number), TypeError, String(wrong));
+  }
+  await puppet.network.settle();
+  t.equal(connection.state, 'open');
+  t.equal(puppet.takeHeard().length, 0);
+  const outcome = connection.close(1000, '', Infinity);
+  await puppet.network.advance(2 ** 31);
+  t.strictSame(said(puppet), ['8 1000']);
+  t.equal(connection.state, 'closing', 'it waits for the peer');
+  await puppet.say(close(1000));
+  await puppet.leave();
+  t.match(await outcome, { code: 1000, clean: true });
+  const longest = new Puppet('server');
+  void longest.end.connection.close(1000, '', 2 ** 31 - 1);
+  await longest.network.advance(2 ** 31);
+  t.match(await longest.end.connection.closed, { fault: 'WSD_CLOSE_TIMEOUT' });
+});
+
 t.test('what is queued leaves before the Close', async (t) => {
   const puppet = slow();
   for (let i = 0; i < 5; i++) puppet.end.connection.send(`${i}`.repeat(1000));
@@ -743,6 +857,64 @@ t.test('messages that said ok leave before the Close also from behind a stream',
   const heard = said(puppet);
   t.equal(heard.at(-1), '8 1000');
   t.ok(status !== 'ok' || heard.includes('1 behind') || connection.dropped > 0, 'or it is said that they did not');
+});
+
+// ---- limits
+
+/** Letters of fixed codes and nothing else (RFC 1951 section 3.2.6): what the simplest encoder makes of octets from 144 on. */
+const fixed = (bytes: Uint8Array): Uint8Array => {
+  const bits: number[] = [0, 1, 0]; // not the last block; fixed codes, the lower bit first
+  for (const byte of bytes) for (let bit = 8; bit >= 0; bit--) bits.push(((0b110010000 + byte - 144) >> bit) & 1);
+  bits.push(0, 0, 0, 0, 0, 0, 0); // the end of the block
+  bits.push(0, 0, 0); // the empty stored block of which RFC 7692 section 7.2.1 takes the rest
+  const out = new Uint8Array(Math.ceil(bits.length / 8));
+  for (const [at, bit] of bits.entries()) out[at >> 3]! |= bit << (at & 7);
+  return out;
+};
+const stored = (bytes: Uint8Array, size: number): Uint8Array => {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += size) {
+    const piece = bytes.subarray(at, at + size);
+    pieces.push(Uint8Array.of(0, piece.length, piece.length >> 8, ~piece.length, ~piece.length >> 8), piece);
+  }
+  return Buffer.concat([...pieces, Uint8Array.of(0)]);
+};
+
+t.test('a message is as large as it is inflated, whatever its compressor made of it', async (t) => {
+  const rng = seedFromEnv('growth');
+  for (const size of [1, 200, 65_536]) {
+    const bytes = Uint8Array.from({ length: size }, () => 144 + rng.int(112));
+    const sync = { finishFlush: constants.Z_SYNC_FLUSH };
+    const rows: readonly (readonly [string, Uint8Array])[] = [
+      ['zlib with the least memory', deflateRawSync(bytes, { ...sync, memLevel: 1 }).subarray(0, -4)],
+      ['zlib that stores', deflateRawSync(bytes, { ...sync, memLevel: 1, level: 0 }).subarray(0, -4)],
+      ['stored blocks of 127 octets', stored(bytes, 127)],
+      ['stored blocks of 48 octets', stored(bytes, 48)],
+      ['letters of nine bits', fixed(bytes)],
+    ];
+    for (const [name, packed] of rows) {
+      for (const cut of [packed.length, Math.ceil(packed.length / 3)]) {
+        const puppet = new Puppet('server', { takeover: false, settings: { maxMessage: size } });
+        const got: unknown[] = [];
+        puppet.end.connection.on('message', (data) => void got.push(Buffer.from(data as Uint8Array).equals(bytes)));
+        const frames: Uint8Array[] = [];
+        for (let at = 0; at < packed.length; at += cut) {
+          const fin = at + cut >= packed.length;
+          frames.push(frame(at === 0 ? 2 : 0, packed.subarray(at, at + cut), { rsv: at === 0 ? 4 : 0, fin }));
+        }
+        await puppet.say(...frames);
+        t.strictSame(got, [true], `${name}: ${size} octets in ${packed.length}, ${frames.length} frames`);
+      }
+      const small = new Puppet('server', { takeover: false, settings: { maxMessage: Math.max(1, size - 1) } });
+      await small.say(frame(2, packed, { rsv: 4 }));
+      t.equal(small.end.connection.state, size === 1 ? 'open' : 'closing', `${name}: one octet more is too large`);
+    }
+    const much = new Puppet('server', { takeover: false, settings: { maxMessage: size } });
+    await much.say(frame(2, new Uint8Array(Math.ceil(size * 1.125) + 65), { rsv: 4 }).subarray(0, 14));
+    await much.leave();
+    const { fault } = await much.end.connection.closed;
+    t.equal(fault, 'WSD_MESSAGE_SIZE', 'what no encoder makes is refused by its header');
+  }
 });
 
 // ---- by itself

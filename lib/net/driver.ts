@@ -28,6 +28,11 @@ const flushWoken = (): void => {
   for (const driver of all) driver.work();
 };
 
+/** What keeps the process while the last messages of a connection wait to be taken. */
+const vigils: Map<Driver, NodeJS.Timeout> = new Map();
+/** Longer than any of them; it only has to be there. */
+const LONG_MS = 2 ** 31 - 1;
+
 const workLater = (driver: Driver): void => driver.work();
 
 export class Driver implements Wire, Timed, Receiver {
@@ -109,6 +114,16 @@ export class Driver implements Wire, Timed, Receiver {
 
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  stay(on: boolean): void {
+    clearTimeout(vigils.get(this));
+    vigils.delete(this);
+    if (on)
+      vigils.set(
+        this,
+        setTimeout(() => {}, LONG_MS),
+      );
   }
 
   // ---- Timed

@@ -34,11 +34,14 @@ export interface ConnectionParts<Data = unknown> {
   readonly request: HandshakeInfo;
   /** Told of the end before the user is. */
   ended?(connection: Connection<Data>, outcome: Outcome): void;
-  /** A listener of the connection failed, and it has none for that. */
+  /** A listener of the connection failed, and it has none for that; or it needs one. */
   unheard?(connection: Connection<Data>, error: Error): void;
 }
 
 let ids = 0;
+
+const UNREAD =
+  "messages wait and nobody takes them, so the peer is read no further, not even its close: add a 'message' listener, if an empty one";
 
 export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implements Listener, AsyncIterable<Message> {
   /** @internal Where the server keeps it. */
@@ -232,6 +235,11 @@ export class Connection<Data = unknown> extends Emitter<ConnectionEvents> implem
   failed(error: Error, ours: boolean): void {
     if (ours && !this.heard('error')) this.#parts.unheard?.(this, error);
     else this.#tell('error', [error]);
+  }
+
+  /** @internal */
+  unread(): void {
+    this.#parts.unheard?.(this, new Error(UNREAD));
   }
 
   /** @internal */

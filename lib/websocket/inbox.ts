@@ -145,6 +145,8 @@ export class Inbox {
     this.#ended = true;
     this.#whenEmpty = then;
     this.#paused = false;
+    // We have closed, and nobody is there who could take what waits.
+    if (this.#closing && !this.isTaken) return this.discard();
     this.pump();
   }
 
@@ -183,6 +185,11 @@ export class Inbox {
         return this;
       },
     };
+  }
+
+  /** There is somebody who takes messages, or has. */
+  get isTaken(): boolean {
+    return this.#iterators > 0 || this.delivered > 0 || this.#port.hasListener();
   }
 
   get #waiting(): number {

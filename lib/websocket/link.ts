@@ -26,6 +26,8 @@ export interface Listener {
   /** `ours`: a handler of ours, not the peer. */
   failed(error: Error, ours: boolean): void;
   ended(outcome: Outcome): void;
+  /** Messages wait up to the bound, and nobody has ever taken one. */
+  unread(): void;
 }
 
 export class Link implements Sink, InboxPort {
@@ -164,8 +166,13 @@ export class Link implements Sink, InboxPort {
     if (this.machine.state !== 'closed') end.blame(cause);
     this.machine.end();
     this.#settleAll();
-    if (this.#inbox === undefined) this.#close();
-    else this.#inbox.end(() => this.#close());
+    if (this.#inbox === undefined) return this.#close();
+    // Its end is told even if nothing else keeps the process.
+    this.wire.stay(true);
+    this.#inbox.end(() => {
+      this.wire.stay(false);
+      this.#close();
+    });
   }
 
   // ---- for the user
@@ -283,6 +290,7 @@ export class Link implements Sink, InboxPort {
 
   hold(): void {
     if (this.machine.state !== 'open') return;
+    if (!this.inbox.isTaken && !this.inbox.paused) this.#listener?.unread();
     this.#full = true;
     this.#stop();
   }

@@ -19,4 +19,6 @@ export interface Wire {
   /** Bytes it has taken and not got rid of. */
   readonly pending: number;
   destroy(): void;
+  /** The process has something to wait for, or not any more: what was received and not yet taken, on a socket that is gone. */
+  stay(on: boolean): void;
 }

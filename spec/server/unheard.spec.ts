@@ -1,5 +1,7 @@
 // A bug in a listener is not silent: it goes to the connection, else to the server, else it is a warning of the process. What a peer does wrong
 // is no bug.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import { upgrade } from '../../fixtures/rig/wire.js';
 import { type Connection, connect } from '../../lib/index.js';
@@ -77,6 +79,37 @@ t.test('what a peer does wrong is no bug', async (test) => {
   test.ok(await until(() => connections[0]?.state === 'closed'));
   test.same(errors, []);
   test.same(warnings, []);
+});
+
+t.test('messages that nobody takes: it is said when reading stops, once a connection', async (test) => {
+  const told: string[] = [];
+  const { server, listening, connections } = await open(test, {}, () => {});
+  server.on('error', (error, connection) => told.push(`${error.message} ${connection === connections[0]}`));
+  const client = await connect(listening.url);
+  for (let i = 0; i < 300; i++) client.send('x');
+  test.ok(await until(() => told.length > 0));
+  test.match(told, [/^messages wait and nobody takes them.*add a 'message' listener.* true$/]);
+  connections[0]?.on('message', () => {});
+  test.match(await client.close(), { code: 1000, clean: true });
+  test.equal(told.length, 1);
+});
+
+t.test('a process does not end before the end of a connection is told', async (test) => {
+  const program = `
+    import { connect, createServer } from ${JSON.stringify(new URL('../../lib/index.js', import.meta.url).href)};
+    const server = createServer({}, (connection) => void connection.send('hi'));
+    const client = await connect((await server.listen()).url, { closeTimeout: 300 });
+    await server.close({ drain: 200 });
+    console.log((await client.closed).code);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  child.stdout.on('data', (chunk) => {
+    said += chunk;
+  });
+  test.same(await once(child, 'close'), [0, null]);
+  test.equal(said, '1001\n');
 });
 
 t.test('the same at a client', async (test) => {

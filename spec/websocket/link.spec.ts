@@ -83,6 +83,31 @@ t.test('what waits behind a streamed message presses back like anything else', a
   t.strictSame(said(puppet), ['2+ begun', '0 ', '2 1000 octets', '2 1000 octets']);
 });
 
+t.test('what nobody took is waited for after an end of theirs, not after one of ours', async (t) => {
+  for (const [ours, waits] of [
+    [true, 0],
+    [false, 5_000],
+  ] as const) {
+    const puppet = new Puppet('server', { settings: { closeTimeout: 5_000 } });
+    const { connection } = puppet.end;
+    let ended = false;
+    void connection.closed.then(() => {
+      ended = true;
+    });
+    await puppet.say(frame(1, 'for nobody'));
+    if (ours) void connection.close();
+    else await puppet.say(close(1000));
+    await puppet.network.settle();
+    if (ours) await puppet.say(close(1000));
+    await puppet.leave();
+    t.equal(ended, waits === 0);
+    t.equal(puppet.end.stays, waits === 0 ? 0 : 1, 'the process stays as long');
+    await puppet.network.advance(waits + 100);
+    t.ok(ended);
+    t.equal(puppet.end.stays, 0);
+  }
+});
+
 t.test('send says what became of the message', async (t) => {
   const puppet = slow();
   const { connection } = puppet.end;

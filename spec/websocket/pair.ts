@@ -182,6 +182,13 @@ export class End implements Wire, Far {
     return Math.max(0, this.#inFlight - this.#capacity);
   }
 
+  /** How often it was asked to keep the process, less how often to let it go. */
+  stays = 0;
+
+  stay(on: boolean): void {
+    this.stays += on ? 1 : -1;
+  }
+
   destroy(): void {
     this.#network.schedule(() => this.closed(false));
   }

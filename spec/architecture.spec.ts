@@ -40,7 +40,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   index: [...BELOW_DOOR, 'server', 'client', 'node', 'dispatch', 'store', 'bus'],
   daemon: ['index', 'package', 'dispatch', 'store', 'bus', 'crypto/entropy', 'crypto/package-keys'],
   conform: [...BELOW_DEFLATE, 'deflate', 'index'],
-  cli: ['index', 'conform/index', 'daemon/index'],
+  cli: ['index', 'conform/index', 'daemon/index', 'bytes/nearest'],
 };
 
 /** Rooms that parse what a peer sends: linear, so no regular expression. */

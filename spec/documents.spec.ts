@@ -1,9 +1,14 @@
-// The tables of the README, compared with the code: every fault with how it ends and its phrase, every option with its default and its
-// sentence, every member of a server, a connection and a session. A row that is missing, left over, out of order or out of date is a failure,
+// The tables of the README, compared with the code: every fault with how it ends and its phrase, every option and every key of the daemon's
+// configuration with its default and its sentence, every member of a server, a connection and a session. A row that is missing, left over, out of order or out of date is a failure,
 // and the failure shows the row as it should be. What the code does not say (the meaning of a fault, the values of an option) must be there.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
+import { Flags } from '../lib/cli/flags.js';
+import { DEFAULT_DRAIN } from '../lib/cli/serve-echo.js';
+import { readPlace } from '../lib/cli/serve-listen.js';
+import { parseConfig } from '../lib/daemon/config.js';
+import { LOG_LEVELS } from '../lib/daemon/config-types.js';
 import { Dispatch } from '../lib/dispatch/dispatch.js';
 import { type CallCode, describeOptions, FAULTS, type OptionDescription, type PackageCode } from '../lib/index.js';
 import { Session } from '../lib/link/session.js';
@@ -158,6 +163,88 @@ for (const [heading, options] of TABLES) {
     );
   });
 }
+
+/** Where the value of a member ends: the comma of its own level, or the end of the object. */
+function endOfValue(code: string, from: number): number {
+  let depth = 0;
+  for (let at = from; at < code.length; at++) {
+    const char = code[at] as string;
+    if ('([{'.includes(char)) depth++;
+    else if (')]}'.includes(char) && --depth < 0) return at;
+    else if (char === ',' && depth === 0) return at;
+  }
+  return code.length;
+}
+
+/** The keys of a strictObject in the source of the configuration, `listen.tls.key`; `at` is where it is made. */
+function keysOfSchema(code: string, at: number): string[] {
+  const keys: string[] = [];
+  const member = /\s*([$\w]+): /y;
+  member.lastIndex = code.indexOf('strictObject({', at) + 'strictObject({'.length;
+  for (let found = member.exec(code); found !== null; found = member.exec(code)) {
+    const [, key = ''] = found;
+    const end = endOfValue(code, member.lastIndex);
+    const value = code.slice(member.lastIndex, end);
+    const other = /^(?:z\.union\(\[z\.literal\(false\), )?(listen|server|sessions)\b/.exec(value)?.[1];
+    const inner =
+      other !== undefined
+        ? keysOfSchema(code, code.indexOf(`const ${other} = z`))
+        : value.includes('strictObject(')
+          ? keysOfSchema(code, member.lastIndex)
+          : [];
+    if (inner.length === 0 || value.startsWith('z.union')) keys.push(key);
+    keys.push(...inner.map((name) => `${key}.${name}`));
+    member.lastIndex = end + 1;
+  }
+  return keys;
+}
+
+t.test('the configuration of the daemon is in the README, every key of it', async (t) => {
+  const code = readFileSync(new URL('../../lib/daemon/config.ts', import.meta.url), 'utf8').replace(
+    /^\s*\/\/.*|\/\*[\s\S]*?\*\//gm,
+    '',
+  );
+  const keys = keysOfSchema(code, code.indexOf('const schema = z'));
+  t.ok(keys.includes('listen.tls.key') && keys.includes('log.level') && keys.length > 30, 'the keys are found');
+  const rows = rowsOf(sectionOf(README, '### Of the daemon'));
+  t.strictSame(
+    rows.map(([name]) => name),
+    keys.map((key) => `\`${key}\``),
+  );
+  t.strictSame(
+    rows.filter((cells) => cells.length !== 4 || cells.some((cell) => cell.length === 0)),
+    [],
+    'no cell is empty',
+  );
+  for (const key of keys) {
+    const path = key.split('.');
+    const wrong = path.reduceRight<unknown>((value, name) => ({ [name]: value }), { neither: 'this nor that' });
+    const told = t.throws(() => parseConfig(JSON.stringify(wrong), 'c.json', '/')) as Error;
+    t.notMatch(told.message, new RegExp(`${path.at(-1)} is not known`.replace('$', '\\$')), `${key} is known`);
+  }
+});
+
+t.test('what the daemon hands on has the defaults and the words of the options', async (t) => {
+  const rows = new Map(rowsOf(sectionOf(README, '### Of the daemon')).map((cells) => [cells[0]?.slice(1, -1), cells]));
+  const dispatch = describeOptions('dispatch').filter(({ name }) => name !== 'scopes');
+  const handed = [
+    ...server.map((option) => [`server.${option.name}`, option] as const),
+    ...serverPackets.map((option) => [`sessions.${option.name}`, option] as const),
+    ...dispatch.map((option) => [option.name, option] as const),
+  ].filter(([key]) => rows.has(key));
+  t.ok(handed.length > 25, 'there are such');
+  for (const [key, option] of handed) {
+    const [, value = '', , text = ''] = rows.get(key) ?? [];
+    t.equal(value, option.default === undefined ? '–' : `\`${literal(option.default)}\`${spoken(option)}`, key);
+    // Files instead of what is in them, and one option that is only a switch here.
+    if (!/^(?:audience|sessions\.(?:certificate|key)|server\.deflate)$/.test(key)) t.equal(text, option.text, key);
+  }
+  const { host, port } = await readPlace(new Flags([], new Map()));
+  t.equal(rows.get('listen.host')?.[1], `\`${literal(host)}\``);
+  t.equal(rows.get('listen.port')?.[1], `\`${literal(port)}\``);
+  t.equal(rows.get('drain')?.[1], `\`${literal(DEFAULT_DRAIN)}\` (${DEFAULT_DRAIN / 1000} s)`);
+  t.equal(rows.get('log.level')?.[2], LOG_LEVELS.map((level) => `\`'${level}'\``).join(', '));
+});
 
 /** The members of a class for its users: what its declaration marks as internal, and what no user can reach, is left out. */
 function membersOf(prototype: object, declaration: string): string[] {

@@ -2,7 +2,7 @@
 // Compared with the compiled doors: what can be imported at run time, and (from the declarations) the types beside it.
 // Every name must be explained in the README too: there it stands in code, as `name`, `name(`, `name<` or `name.`.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 
 interface Door {
@@ -106,3 +106,27 @@ for (const [door, file] of Object.entries(DOORS)) {
     );
   });
 }
+
+t.test('the maps of what is shipped lead to sources that are shipped', async (t) => {
+  const { files } = JSON.parse(text('package.json')) as { readonly files: readonly string[] };
+  const maps = readdirSync(new URL('build/lib/', ROOT), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.map'))
+    .map((name) => new URL(`build/lib/${name}`, ROOT));
+  t.ok(maps.length > 500, 'there are maps');
+  const astray = maps.filter((map) => {
+    const { sources } = JSON.parse(readFileSync(map, 'utf8')) as { readonly sources: readonly string[] };
+    return sources.some((source) => {
+      const { href } = new URL(source, map);
+      const path = href.slice(ROOT.href.length);
+      return (
+        !href.startsWith(ROOT.href) ||
+        !files.some((shipped) => path.startsWith(`${shipped}/`)) ||
+        !existsSync(new URL(path, ROOT))
+      );
+    });
+  });
+  t.strictSame(
+    astray.map(({ href }) => href.slice(ROOT.href.length)),
+    [],
+  );
+});

@@ -1,8 +1,9 @@
 // The words SCOPE and --body of `wsd call` → a scope and a body. A scope of the protocol or of the configuration goes by number or name; any other by
 // number: what the other end makes of it is between the two, so its body and answer are any object.
+
+import { nearest } from '../bytes/nearest.js';
 import { type AnyScope, ScopeTable, scopesFromDeclarations } from '../index.js';
 import { CommandError, type Io, UsageError } from './command.js';
-import { nearest } from './nearest.js';
 import { readFileOrSay } from './read-file.js';
 
 export type Body = Readonly<Record<string, unknown>> | undefined;

@@ -9,12 +9,14 @@ import {
   type NodeOptions,
   PackageError,
   PING,
+  parseCredential,
   WsdError,
 } from '../index.js';
 import { type Body, findScope, readBody } from './call-scope.js';
 import { type Command, CommandError, EXIT, type Io, signalExit, UsageError } from './command.js';
 import { completeUrl, withoutQuery } from './connect-options.js';
 import { CONFIG_FLAG, DATA_FLAG, readConfigIfAny } from './data-flags.js';
+import { dialReason, trustHint } from './dial-words.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
 import { CLIENT_PACKET_FLAGS, readCommon, refuseWithoutPackets } from './packet-flags.js';
 import { readFileOrSay } from './read-file.js';
@@ -146,7 +148,7 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
     if (answer !== undefined) tellAnswer(answer, call.scope, performance.now() - since, flags, io);
     return EXIT.ok;
   } catch (error) {
-    return tellFailure(error, node, url, flags, io);
+    return tellFailure(error, { node, url, credential: String(options.credential) }, flags, io);
   } finally {
     await node?.close();
   }
@@ -194,7 +196,32 @@ const asciiJson = (text: string): string =>
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
-const tellFailure = (error: unknown, node: Node | undefined, url: string | undefined, flags: Flags, io: Io): number => {
+interface Dialled {
+  /** Absent: it was not reached. */
+  readonly node: Node | undefined;
+  /** Absent: the one of the credential. */
+  readonly url: string | undefined;
+  readonly credential: string;
+}
+
+const notReached = (
+  error: WsdError | PackageError,
+  { url, credential }: Dialled,
+  flags: Flags,
+): { readonly text: string; readonly hint: string | undefined } => {
+  const [reason, hint] = error instanceof WsdError ? [dialReason(error), trustHint(error)] : [error.message, undefined];
+  if (url !== undefined) return { text: `cannot connect to ${withoutQuery(url)}: ${reason}`, hint };
+  const own = parseCredential(credential);
+  return {
+    text: `cannot connect to ${withoutQuery(own.url)}, where ${flags.text('credential')} says the dispatch is: ${reason}`,
+    hint:
+      error.code === 'WSD_DIAL_CONNECT'
+        ? `if it is elsewhere: wsd call URL ${flags.positionals[0]} …, or a new credential: wsd token --node ${own.node} --rotate --url URL`
+        : hint,
+  };
+};
+
+const tellFailure = (error: unknown, dialled: Dialled, flags: Flags, io: Io): number => {
   if (io.signal.aborted) return signalExit(io.signal);
   // A body that its scope does not take, a URL that is none, a user that is no Snowflake.
   if (error instanceof RangeError) throw new UsageError(error.message);
@@ -214,10 +241,11 @@ const tellFailure = (error: unknown, node: Node | undefined, url: string | undef
     return EXIT.failure;
   }
   const style = styleFor(io.stderr, io.env);
-  const where =
-    node === undefined ? `cannot connect${url === undefined ? '' : ` to ${escapeControl(withoutQuery(url))}`}: ` : '';
-  io.stderr.write(`${style.red('wsd:')} ${where}${escapeControl(error.message)}\n`);
-  if (error instanceof PackageError && error.cause instanceof Error && node === undefined) {
+  const { text, hint } =
+    dialled.node === undefined ? notReached(error, dialled, flags) : { text: error.message, hint: undefined };
+  io.stderr.write(`${style.red('wsd:')} ${escapeControl(text)}\n`);
+  if (hint !== undefined) io.stderr.write(`${style.dim(escapeControl(hint))}\n`);
+  if (error instanceof PackageError && error.cause instanceof Error && dialled.node === undefined) {
     io.stderr.write(`${style.dim(`  ${escapeControl(error.cause.message)}`)}\n`);
   }
   for (const { path, message } of issues) {

@@ -21,16 +21,27 @@ export interface Io {
   readonly onHangup?: (listener: () => void) => () => void;
 }
 
+/** A flag as it is typed, and what is typed behind it. */
+export interface FlagWord {
+  readonly word: string;
+  readonly short: string | undefined;
+  readonly takes: 'nothing' | 'file' | 'word';
+  /** Of a word: the only ones there are; empty when it may be any. */
+  readonly choices: readonly string[];
+}
+
 export interface Command {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
   /** What stands after `usage:`, for example `wsd connect URL [options]`. */
   readonly usage: string;
-  /** The whole text of `wsd help NAME`, ending in a line end. */
+  /** The whole text of `wsd help NAME`, ending in a line end; help-layout.ts makes it fit a terminal. */
   readonly help: string;
-  /** For shell completion: the long flags with their dashes. */
-  readonly flags?: readonly string[];
+  /** For shell completion. */
+  readonly flags?: readonly FlagWord[];
+  /** For shell completion: what may stand there besides flags, where that is a list of words. */
+  readonly words?: readonly string[];
   /** `args` are the words after the command's name. Settles with the exit code. */
   run(args: readonly string[], io: Io): Promise<number>;
 }

@@ -18,6 +18,7 @@ import {
 import { type Command, CommandError, EXIT, type Io, UsageError } from './command.js';
 import { Progress, writeScreen } from './conform-screen.js';
 import { runSelf } from './conform-self.js';
+import { isUntrusted, TRUST_HINT } from './dial-words.js';
 import { type Flag, type Flags, longFlags, parseFlags, writeFlags } from './flags.js';
 import { styleFor } from './style.js';
 import { count, escapeControl } from './terminal.js';
@@ -134,7 +135,8 @@ const testServer = async (url: string, flags: Flags, io: Io): Promise<number> =>
     return io.signal.aborted ? stopped(io.signal) : code;
   } catch (error) {
     progress.end();
-    throw error instanceof UnreachableError ? new CommandError(error.message) : error;
+    if (!(error instanceof UnreachableError)) throw error;
+    throw new CommandError(`${error.message}${isUntrusted(error.why) ? `; ${TRUST_HINT}` : ''}`);
   }
 };
 

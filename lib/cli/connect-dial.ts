@@ -3,6 +3,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { WsdError } from '../index.js';
 import { EXIT, type Io, signalExit, UsageError } from './command.js';
 import { withoutQuery } from './connect-options.js';
+import { dialReason, trustHint } from './dial-words.js';
 import type { Flags } from './flags.js';
 import { styleFor } from './style.js';
 import { escapeControl } from './terminal.js';
@@ -20,12 +21,12 @@ export const attempt = async <T extends object>(
     if (!(error instanceof WsdError)) throw error;
     if (error.code === 'WSD_DIAL_URL') throw new UsageError(error.message);
     const { code, status, message } = error;
-    const help = hint?.(error);
+    const help = hint?.(error) ?? trustHint(error);
     if (flags.has('json')) io.stdout.write(`${JSON.stringify({ type: 'error', code, status, message, hint: help })}\n`);
     else {
       const style = styleFor(io.stderr, io.env);
       const where = escapeControl(withoutQuery(url));
-      io.stderr.write(`${style.red('wsd:')} cannot connect to ${where}: ${escapeControl(message)}\n`);
+      io.stderr.write(`${style.red('wsd:')} cannot connect to ${where}: ${escapeControl(dialReason(error))}\n`);
       if (help !== undefined) io.stderr.write(`${style.dim(help)}\n`);
     }
     return EXIT.failure;

@@ -1,8 +1,8 @@
 // What a person types at `wsd connect`, and the lines of a pipe → what is to be done. Pure but for the stream it reads lines from.
 
+import { nearest } from '../bytes/nearest.js';
 import { UsageError } from './command.js';
 import { type CloseWish, readClose } from './connect-options.js';
-import { nearest } from './nearest.js';
 import { readHex } from './read-hex.js';
 
 export type Input =

@@ -20,7 +20,8 @@ export interface Session {
   readonly screen: Screen;
   readonly flags: Flags;
   readonly io: Io;
-  readonly wish: CloseWish;
+  /** Begins the end, as the words of the command say or otherwise. */
+  readonly close: (as?: CloseWish, within?: number) => void;
   /** When the last message came or stdin ended. */
   lastActivity: number;
 }
@@ -53,21 +54,18 @@ export const pump = async ({ connection, flags, io }: Session): Promise<void> =>
 
 /** Section 7.1.1: the close is ours to begin once the answers had their time. */
 export const waitForQuiet = async (session: Session, signal: AbortSignal): Promise<void> => {
-  const { flags, connection, wish } = session;
+  const { flags, close } = session;
   if (flags.text('wait') === 'forever' || (flags.has('once') && !flags.has('wait'))) return;
   const wait = flags.duration('wait') ?? DEFAULT_WAIT;
   session.lastActivity = performance.now();
   for (let left = wait; left > 0; left = session.lastActivity + wait - performance.now()) {
     await sleep(left, undefined, { signal });
   }
-  void connection.close(wish.code, wish.reason);
+  close();
 };
 
 export const converse = (session: Session, line: Interface, interrupted: () => void): void => {
-  const { connection, screen, io } = session;
-  const close = (wish: CloseWish): void => {
-    void connection.close(wish.code, wish.reason);
-  };
+  const { connection, screen, io, close } = session;
   const ping = async (data: string): Promise<void> => screen.pong(await connection.ping(data));
   const failed = (error: unknown): void =>
     screen.say(escapeControl(error instanceof Error ? error.message : String(error)));
@@ -99,7 +97,7 @@ export const converse = (session: Session, line: Interface, interrupted: () => v
     }
     line.prompt();
   });
-  line.on('close', () => close(session.wish));
+  line.on('close', () => close());
   line.on('SIGINT', interrupted);
   line.prompt();
 };

@@ -1,11 +1,12 @@
 // `wsd connect`: a WebSocket at the command line. At a terminal a conversation, elsewhere a pipe: lines of stdin are text messages,
-// text messages are lines of stdout. Exit code 0 after a clean close, 1 if it never opened or ended uncleanly, 2 usage, 130/143 by signal.
+// text messages are lines of stdout. Exit code 0 after a clean close, 1 if it never opened, ended uncleanly or the server closed it for a fault,
+// 2 usage, 130/143 by signal.
 
 import type { Interface } from 'node:readline';
 import { connect as dial, type Outcome } from '../index.js';
 import { type Command, EXIT, type Io, signalExit, UsageError } from './command.js';
 import { attempt, closeLine, createLine, isTerminal } from './connect-dial.js';
-import { completeUrl, readClose, readConnectOptions, withoutQuery } from './connect-options.js';
+import { type CloseWish, completeUrl, readClose, readConnectOptions, withoutQuery } from './connect-options.js';
 import { connectPackets } from './connect-packets.js';
 import { createScreen } from './connect-screen.js';
 import { converse, keepPinging, pump, type Session, sendWhole, waitForQuiet } from './connect-session.js';
@@ -70,12 +71,20 @@ examples:
   wsd connect 8080 --ping 1 --quiet
   wsd connect --packets --pin "$(cat pin.txt)" example.org
 
-exit code: 0 closed cleanly, 1 never opened or ended uncleanly, 2 usage, 3 a message of a packet session
-was not delivered (or nobody knows), 130 or 143 by signal
+exit code: 0 closed cleanly, 1 never opened, ended uncleanly, or closed by the server with another code
+than 1000 and 1001, 2 usage, 3 a message of a packet session was not delivered (or nobody knows),
+130 or 143 by signal
 `;
 
 /** How long a close may take after Ctrl-C before the socket is cut. */
 const PATIENCE = 1000;
+
+/** Done, leaving, and no code at all: the server ends it, and nothing is wrong. */
+const HARMLESS = [1000, 1001, 1005];
+
+/** `sent`: the code that we began the end with. A server echoes it; any other is its verdict on what it got from us. */
+const endedWell = ({ clean, code, initiator }: Outcome, sent: number | undefined): boolean =>
+  clean && (HARMLESS.includes(code) || (initiator === 'local' && code === sent));
 
 const checkTogether = (flags: Flags): void => {
   const modes = ['text', 'binary', 'hex'].filter((name) => flags.has(name));
@@ -101,7 +110,12 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   const options = await readConnectOptions(flags);
   const connection = await attempt(() => dial(url, { ...options, signal: io.signal }), { url, flags, io });
   if (typeof connection === 'number') return connection;
-  const session: Session = { connection, screen, flags, io, wish, lastActivity: 0 };
+  let sent: CloseWish | undefined;
+  const close = (as: CloseWish = wish, within?: number): void => {
+    sent ??= as;
+    void connection.close(as.code, as.reason, within);
+  };
+  const session: Session = { connection, screen, flags, io, close, lastActivity: 0 };
   const over = new AbortController();
   let failure: Error | undefined;
   // A failure of ours ends the connection properly; what the end of the connection cuts short is no failure.
@@ -109,13 +123,13 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
     work.catch((error: unknown) => {
       if (over.signal.aborted || connection.state !== 'open') return;
       failure ??= error instanceof Error ? error : new Error(String(error));
-      void connection.close(wish.code, wish.reason);
+      close();
     });
   };
   let interrupted: number | undefined;
   const interrupt = (code: number): void => {
     interrupted ??= code;
-    void connection.close(wish.code, wish.reason, PATIENCE);
+    close(wish, PATIENCE);
   };
   const onSignal = (): void => interrupt(signalExit(io.signal));
   io.signal.addEventListener('abort', onSignal, { once: true });
@@ -128,7 +142,7 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
     answered = flags.has('once');
     session.lastActivity = performance.now();
     screen.received(data);
-    if (answered) void connection.close(wish.code, wish.reason);
+    if (answered) close();
   });
   if (flags.has('verbose')) connection.on('ping', () => screen.say('the server pings'));
   for (const bytes of files) background(sendWhole(bytes, flags.has('binary'), connection));
@@ -146,7 +160,7 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   if (last !== undefined) closeLine(last, io);
   screen.closed(outcome);
   if (failure !== undefined) throw failure;
-  return interrupted ?? (outcome.clean ? EXIT.ok : EXIT.failure);
+  return interrupted ?? (endedWell(outcome, sent?.code) ? EXIT.ok : EXIT.failure);
 };
 
 export const connect: Command = {

@@ -19,6 +19,7 @@ import { type Head, takeHeads } from './http-head.js';
 import { Inflater } from './inflate.js';
 import { readFileOrSay } from './read-file.js';
 import { readHex } from './read-hex.js';
+import { SIDES } from './sides.js';
 import { styleFor } from './style.js';
 import { count } from './terminal.js';
 
@@ -42,8 +43,7 @@ const unwrap = (bytes: Uint8Array, flags: Flags): Capture => {
   const { heads, at } = takeHeads(bytes);
   const only = heads.length === 1 ? heads[0] : undefined;
   const from =
-    flags.oneOf('from', ['client', 'server']) ??
-    (only === undefined ? undefined : only.kind === 'request' ? 'client' : 'server');
+    flags.oneOf('from', SIDES) ?? (only === undefined ? undefined : only.kind === 'request' ? 'client' : 'server');
   const deflate = flags.switch('deflate') ?? heads.some((head) => head.deflate);
   const inflaters = { client: new Inflater(), server: new Inflater() };
   const explained = explainFrames(bytes.subarray(at), {

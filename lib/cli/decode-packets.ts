@@ -10,6 +10,7 @@ import type { Flags } from './flags.js';
 import { type Head, takeHeads } from './http-head.js';
 import { readKeys } from './packet-keys.js';
 import { isDump, readHex, readHexLine } from './read-hex.js';
+import { SIDES } from './sides.js';
 import { styleFor } from './style.js';
 import { count } from './terminal.js';
 
@@ -73,7 +74,7 @@ export const decodePackets = async (
   limit: number,
   io: Io,
 ): Promise<number> => {
-  const from = flags.oneOf('from', ['client', 'server']);
+  const from = flags.oneOf('from', SIDES);
   const file = flags.text('key-file');
   const keys = file === undefined ? undefined : await readKeys(file);
   const parts = partsOf(bytes, isText, flags);

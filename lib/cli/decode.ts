@@ -12,14 +12,17 @@ import { type Head, readHead, takeHeads } from './http-head.js';
 import { Inflater } from './inflate.js';
 import { readFileOrSay } from './read-file.js';
 import { readHex } from './read-hex.js';
+import { SIDES } from './sides.js';
 import { styleFor } from './style.js';
+
+const LAYERS = ['frame', 'packet', 'package'] as const;
 
 const FLAGS: readonly Flag[] = [
   { name: 'file', short: 'f', value: 'PATH', help: 'read a file; - is stdin' },
   { name: 'hex', help: 'the input is hexadecimal text or a dump of xxd, hexdump -C, od or tcpdump -X' },
   { name: 'raw', help: 'the input is the bytes themselves (without --hex and --raw it is told from the input)' },
-  { name: 'from', value: 'SIDE', help: 'client or server: who sent the bytes; checks the masking rule' },
-  { name: 'layer', value: 'LAYER', help: 'frame, packet or package: what to show (default frame)' },
+  { name: 'from', choices: SIDES, help: 'who sent the bytes; checks the masking rule' },
+  { name: 'layer', choices: LAYERS, help: 'what to show (default frame)' },
   {
     name: 'frames',
     negatable: true,
@@ -119,8 +122,8 @@ const decodeInput = (bytes: Uint8Array, words: boolean, flags: Flags): Uint8Arra
 const run = async (args: readonly string[], io: Io): Promise<number> => {
   const flags = parseFlags(FLAGS, args);
   const limit = flags.bytes('bytes') ?? 128;
-  const from = flags.oneOf('from', ['client', 'server']);
-  const layer = flags.oneOf('layer', ['frame', 'packet', 'package']) ?? 'frame';
+  const from = flags.oneOf('from', SIDES);
+  const layer = flags.oneOf('layer', LAYERS) ?? 'frame';
   const stray = layer === 'frame' ? ['key-file', 'frames'].find((name) => flags.has(name)) : undefined;
   if (stray !== undefined) throw new UsageError(`--${stray} goes with --layer packet or package`);
   if (layer !== 'package' && flags.has('scopes')) throw new UsageError('--scopes goes with --layer package');

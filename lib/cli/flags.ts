@@ -1,20 +1,28 @@
 // One table of flags per command → its parsed words, its help text and its shell completion, so that none can disagree.
 // Unknown words are refused with the nearest known one. Knows no command.
 import { parseArgs } from 'node:util';
-import { UsageError } from './command.js';
-import { nearest } from './nearest.js';
+import { nearest } from '../bytes/nearest.js';
+import { type FlagWord, UsageError } from './command.js';
 
 export interface Flag {
   readonly name: string;
   readonly short?: string;
   /** The word for the value in the help, for example `MS`; absent for a switch. */
   readonly value?: string;
+  /** The only values there are, instead of a word for them: what `oneOf` is given. */
+  readonly choices?: readonly string[];
   /** May be given several times. */
   readonly many?: boolean;
   /** `--no-NAME` exists as well. */
   readonly negatable?: boolean;
   readonly help: string;
 }
+
+/** What the value is called: in the help, and where it is missing. */
+const wordFor = ({ value, choices }: Flag): string | undefined => choices?.join('|') ?? value;
+
+/** Values that name a file or a folder. */
+const FILES: readonly string[] = ['FILE', 'PATH', 'DIR'];
 
 export const HELP_FLAG: Flag = { name: 'help', short: 'h', help: 'show this help' };
 
@@ -84,7 +92,8 @@ export class Flags {
     const text = this.text(name);
     if (text === undefined) return undefined;
     const word = words.find((one) => one === text);
-    if (word === undefined) throw new UsageError(`--${name} takes ${words.join(' or ')}, not "${text}"`);
+    if (word === undefined)
+      throw new UsageError(`--${name} takes ${words.slice(0, -1).join(', ')} or ${words.at(-1)}, not "${text}"`);
     return word;
   }
 }
@@ -92,7 +101,7 @@ export class Flags {
 export const parseFlags = (table: readonly Flag[], args: readonly string[]): Flags => {
   const options: Record<string, { type: 'string' | 'boolean'; short?: string }> = {};
   for (const flag of [...table, HELP_FLAG]) {
-    const type = flag.value === undefined ? 'boolean' : 'string';
+    const type = wordFor(flag) === undefined ? 'boolean' : 'string';
     options[flag.name] = flag.short === undefined ? { type } : { type, short: flag.short };
   }
   const byName = new Map([...table, HELP_FLAG].map((flag) => [flag.name, flag]));
@@ -111,9 +120,9 @@ export const parseFlags = (table: readonly Flag[], args: readonly string[]): Fla
     const name = negated ? token.name.slice(3) : token.name;
     const flag = byName.get(name);
     if (flag === undefined) throw new UsageError(unknown(token.rawName, [...byName.values()]));
-    const wantsValue = flag.value !== undefined && !negated;
+    const wantsValue = wordFor(flag) !== undefined && !negated;
     if (wantsValue && (token.value === undefined || token.value === '')) {
-      throw new UsageError(`${token.rawName} needs a value: ${flag.value}`);
+      throw new UsageError(`${token.rawName} needs a value: ${wordFor(flag)}`);
     }
     if (!wantsValue && token.value !== undefined) throw new UsageError(`${token.rawName} takes no value`);
     const values = given.get(name) ?? [];
@@ -132,36 +141,22 @@ const unknown = (rawName: string, flags: readonly Flag[]): string => {
   return `unknown option ${rawName}${close === undefined ? '' : `: did you mean ${close}?`}`;
 };
 
-/** The two columns of the help text. */
-export const writeFlags = (table: readonly Flag[]): string => {
-  const rows = [...table, HELP_FLAG].map((flag) => {
-    const short = flag.short === undefined ? '    ' : `-${flag.short}, `;
-    const long = `--${flag.negatable ? '[no-]' : ''}${flag.name}${flag.value === undefined ? '' : ` ${flag.value}`}`;
-    return [`  ${short}${long}`, flag.help] as const;
-  });
-  const width = Math.min(30, Math.max(...rows.map(([left]) => left.length)) + 2);
-  return rows
-    .map(([left, help]) => {
-      const indent = `\n${' '.repeat(width)}`;
-      const text = wrap(help, 96 - width).join(indent);
-      return left.length + 2 > width ? `${left}${indent}${text}` : `${left.padEnd(width)}${text}`;
+/** The rows of the help, a tab between their columns: help-layout.ts makes them fit. */
+export const writeFlags = (table: readonly Flag[]): string =>
+  [...table, HELP_FLAG]
+    .map((flag) => {
+      const short = flag.short === undefined ? '    ' : `-${flag.short}, `;
+      const value = wordFor(flag);
+      return `  ${short}--${flag.negatable ? '[no-]' : ''}${flag.name}${value === undefined ? '' : ` ${value}`}\t${flag.help}`;
     })
     .join('\n');
-};
 
-export const longFlags = (table: readonly Flag[]): string[] =>
-  [...table, HELP_FLAG].flatMap((flag) =>
-    flag.negatable ? [`--${flag.name}`, `--no-${flag.name}`] : [`--${flag.name}`],
-  );
-
-const wrap = (text: string, width: number): string[] => {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
-};
+/** Every word that begins with a dash, and what may stand behind it. */
+export const longFlags = (table: readonly Flag[]): FlagWord[] =>
+  [...table, HELP_FLAG].flatMap((flag) => {
+    const { name, short, value, choices = [] } = flag;
+    const takes = wordFor(flag) === undefined ? 'nothing' : FILES.includes(value ?? '') ? 'file' : 'word';
+    const long: FlagWord = { word: `--${name}`, short: short === undefined ? undefined : `-${short}`, takes, choices };
+    const negated: FlagWord = { word: `--no-${name}`, short: undefined, takes: 'nothing', choices: [] };
+    return flag.negatable === true ? [long, negated] : [long];
+  });

@@ -1,6 +1,8 @@
 // `wsd help`: the first thing a new person sees, and the whole text about one command.
+
+import { nearest } from '../bytes/nearest.js';
 import { type Command, EXIT, type Io, UsageError } from './command.js';
-import { nearest } from './nearest.js';
+import { layOut, widthOf } from './help-layout.js';
 import { styleFor } from './style.js';
 
 const TRY = `try:
@@ -11,14 +13,13 @@ const TRY = `try:
 
 export const writeOverview = (commands: readonly Command[], version: string, io: Io): string => {
   const style = styleFor(io.stdout, io.env);
-  const width = Math.max(...commands.map(({ name }) => name.length)) + 3;
-  const rows = commands.map(({ name, summary }) => `  ${style.bold(name.padEnd(width))}${summary}`);
+  const rows = commands.map(({ name, summary }) => `  ${name}\t${summary}`).join('\n');
   return [
     `${style.bold('wsd')} ${version}: WebSocket from the TCP socket up`,
     '',
     'usage: wsd COMMAND [options]',
     '',
-    ...rows,
+    layOut(rows, widthOf(io.stdout, io.env), style.bold),
     '',
     TRY,
     '',
@@ -45,10 +46,14 @@ export const createHelp = (commands: () => readonly Command[], version: string):
   summary: 'tell about a command',
   usage: 'wsd help [COMMAND]',
   help: 'usage: wsd help [COMMAND]\n\nWithout a command: the list of all commands.\n',
+  get words() {
+    return commands().map(({ name }) => name);
+  },
   run: async (args: readonly string[], io: Io): Promise<number> => {
     const [name, ...more] = args.filter((word) => word !== '--help' && word !== '-h');
     if (more.length > 0) throw new UsageError('wsd help takes one command');
-    io.stdout.write(name === undefined ? writeOverview(commands(), version, io) : findCommand(commands(), name).help);
+    if (name === undefined) io.stdout.write(writeOverview(commands(), version, io));
+    else io.stdout.write(layOut(findCommand(commands(), name).help, widthOf(io.stdout, io.env)));
     return EXIT.ok;
   },
 });

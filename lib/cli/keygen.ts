@@ -10,12 +10,13 @@ import { styleFor } from './style.js';
 import { writeFiles } from './write-files.js';
 
 const TYPES = ['p256', 'ed25519', 'rsa2048'] as const;
+const USAGES = ['server', 'client'] as const;
 
 const FLAGS: readonly Flag[] = [
   { name: 'out', short: 'o', value: 'PATH', help: 'write PATH-key.pem and PATH-cert.pem (default wsd, or ca)' },
-  { name: 'usage', value: 'ROLE', help: 'server or client: who may show the certificate (default both)' },
+  { name: 'usage', choices: USAGES, help: 'who may show the certificate (default both)' },
   { name: 'subject', value: 'TEXT', help: 'the common name, for people and logs (default the first NAME)' },
-  { name: 'type', value: 'TYPE', help: `${TYPES.join(', ')} (default p256; pages can pin no other)` },
+  { name: 'type', choices: TYPES, help: 'the kind of key (default p256; pages can pin no other)' },
   { name: 'days', value: 'N', help: 'how long it is valid (default 365, of a CA 3650)' },
   { name: 'make-ca', help: 'make a CA, which signs other certificates' },
   { name: 'ca', value: 'FILE', help: 'have it signed by this CA: its certificate' },
@@ -65,7 +66,7 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
 
 const readOptions = async (flags: Flags): Promise<CertificateOptions> => {
   const ca = flags.has('make-ca');
-  const usage = flags.oneOf('usage', ['server', 'client']);
+  const usage = flags.oneOf('usage', USAGES);
   const type = flags.oneOf('type', TYPES);
   const days = flags.integer('days', 1, 36_500);
   if (ca && usage !== undefined) throw new UsageError('a CA is shown by nobody: --make-ca excludes --usage');

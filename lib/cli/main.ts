@@ -8,6 +8,7 @@ import { conform } from './conform.js';
 import { connect } from './connect.js';
 import { decode } from './decode.js';
 import { createHelp, findCommand, writeOverview } from './help.js';
+import { layOut, widthOf } from './help-layout.js';
 import { programOf } from './hints.js';
 import { init } from './init.js';
 import { keygen } from './keygen.js';
@@ -55,7 +56,7 @@ export const main = async (argv: readonly string[], io: Io): Promise<number> => 
     command = findCommand(COMMANDS, first);
     const end = rest.indexOf('--');
     if (rest.slice(0, end < 0 ? rest.length : end).some(isHelp)) {
-      io.stdout.write(command.help);
+      io.stdout.write(layOut(command.help, widthOf(io.stdout, io.env)));
       return EXIT.ok;
     }
     return await command.run(rest, io);

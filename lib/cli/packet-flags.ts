@@ -11,7 +11,7 @@ export type ClientCertificate = (typeof CLIENT_CERTIFICATE)[number];
 
 const MODE: Flag = {
   name: 'packet-mode',
-  value: 'MODE',
+  choices: MODES,
   help: 'required: handshake, then every packet is sealed (default); none: clear packets; both ends must say so',
 };
 
@@ -27,8 +27,8 @@ export const SERVER_PACKET_FLAGS: readonly Flag[] = [
   { name: 'packet-key', value: 'FILE', help: 'and its private key (PEM); without both the server is anonymous' },
   {
     name: 'client-certificate',
-    value: 'WHETHER',
-    help: 'none, optional or required: whether clients show a certificate (default none)',
+    choices: CLIENT_CERTIFICATE,
+    help: 'whether clients show a certificate (default none)',
   },
   { name: 'pin', value: 'SHA256', many: true, help: 'trust the client that has this certificate' },
   { name: 'anchor', value: 'FILE', many: true, help: 'trust clients whose certificate this CA signed (PEM)' },

@@ -22,6 +22,7 @@ import { DEFAULT_DRAIN } from './serve-echo.js';
 import { clearStale, listenFailure, readPlace } from './serve-listen.js';
 import { createLog, LEVELS, type Log, logRefused } from './serve-log.js';
 import { readOptions } from './serve-options.js';
+import { selfSigned } from './serve-trust.js';
 import { quoted } from './shell.js';
 import { aborted } from './signals.js';
 import { count } from './terminal.js';
@@ -162,7 +163,7 @@ class Reload {
 const announce = async (home: Home, { url }: Daemon, { config }: Settings, flags: Flags, io: Io): Promise<void> => {
   const reached = config.url ?? url;
   const first = await firstNodes(home, { url: reached, audience: config.audience, lease: config.lease });
-  const pin = await pinOf(home, config);
+  const [pin, ca] = [await pinOf(home, config), await selfSigned(flags, config.listen)];
   const { directory, made } = home;
   if (flags.has('json')) {
     const files = first === undefined ? {} : { service: first.service.file, front: first.front.file };
@@ -175,13 +176,13 @@ const announce = async (home: Home, { url }: Daemon, { config }: Settings, flags
   if (made) say(`made the keys of a new dispatch in ${directory} (only you can read them)`);
   const data = flags.has('data') ? ` --data ${quoted(directory)}` : '';
   const lines =
-    first === undefined ? tryAgain(await firstService(home), reached, data) : tryNodes(first, reached, data);
+    first === undefined ? tryAgain(await firstService(home), reached, data, ca) : tryNodes(first, reached, data, ca);
   if (first !== undefined) {
     say(`  a first service: ${first.service.file}`);
     say(`  a first front:   ${first.front.file}`);
-    lines.splice(1, 0, callWords(first.front, reached));
+    lines.splice(1, 0, callWords(first.front, reached, ca));
     if (pin !== undefined)
-      lines.push('sealed from end to end:', `  ${callWords(first.service, reached)} --packets --pin ${pin}`);
+      lines.push('sealed from end to end:', `  ${callWords(first.service, reached, ca)} --packets --pin ${pin}`);
   }
   writeHints(io, lines);
 };

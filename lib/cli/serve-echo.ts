@@ -12,10 +12,12 @@ import {
 import { CommandError, EXIT, type Io, UsageError } from './command.js';
 import type { Flags } from './flags.js';
 import { writeHints } from './hints.js';
+import { caWords } from './node-words.js';
 import { clearStale, listenFailure, readPlace } from './serve-listen.js';
 import { createLog, LEVELS, type Log, logClosed, logOpened, logRefused, Tally } from './serve-log.js';
 import { readOptions } from './serve-options.js';
 import { connectWords, readServerPackets, serveSessions } from './serve-packets.js';
+import { selfSigned } from './serve-trust.js';
 import { aborted } from './signals.js';
 import { count } from './terminal.js';
 import { version } from './version.js';
@@ -42,12 +44,12 @@ const urlOf = ({ url, port }: Listening, flags: Flags): string => {
   return port === undefined ? `${url}:${path}` : url + path;
 };
 
-const announce = (url: string, packets: ServerPacketOptions | undefined, flags: Flags, io: Io): void => {
+const announce = async (url: string, packets: ServerPacketOptions | undefined, flags: Flags, io: Io): Promise<void> => {
+  const trust = caWords(await selfSigned(flags));
   io.stdout.write(flags.has('json') ? `${JSON.stringify({ url, pid, version })}\n` : `${url}\n`);
   if (flags.has('json') || flags.has('quiet')) return;
-  const insecure = flags.has('tls-cert') ? ' --insecure' : '';
-  const lines = [`wsd connect ${url}${insecure}`];
-  if (packets !== undefined) lines.push(`${connectWords(url, packets)}${insecure}`);
+  const lines = [`wsd connect ${url}${trust}`];
+  if (packets !== undefined) lines.push(`${connectWords(url, packets)}${trust}`);
   if (/^wss?:/.test(url)) {
     lines.push(`open ${new URL(url.replace(/^ws/, 'http')).origin} and in the page's console:`);
     lines.push(
@@ -93,7 +95,7 @@ export const serveEcho = async (flags: Flags, io: Io): Promise<number> => {
     await server.close();
     throw error instanceof CommandError ? error : listenFailure(error, where);
   }
-  announce(urlOf(listening, flags), packets, flags, io);
+  await announce(urlOf(listening, flags), packets, flags, io);
   await aborted(io.signal);
   const open = server.connections.size;
   const sessions = server.sessions.length;

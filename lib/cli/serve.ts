@@ -36,7 +36,7 @@ const FLAGS: readonly Flag[] = [
   ...numberFlags(),
   { name: 'drain', value: 'MS', help: 'how long connections may take to close after the first signal (default 5s)' },
   { name: 'json', help: 'print {url, pid, version, …} instead of the URL, and log JSON lines' },
-  { name: 'log-level', value: 'LEVEL', help: `${LEVELS.join(', ')} (default info)` },
+  { name: 'log-level', choices: LEVELS, help: 'the least that is logged (default info)' },
   { name: 'quiet', short: 'q', help: 'no hints, and only errors in the log' },
 ];
 

@@ -15,14 +15,14 @@ const DEFAULT_GRACE = 600_000;
 
 const FLAGS: readonly Flag[] = [
   { name: 'node', short: 'n', value: 'NAME', help: 'the node: letters, digits, dots, underscores and dashes' },
-  { name: 'role', value: 'ROLE', help: 'service, or front: a gateway that speaks for users only' },
+  { name: 'role', choices: ROLES, help: 'what it is; a front is a gateway that speaks for users only' },
   { name: 'users', value: 'ID,ID…', help: 'the only users it may speak for (default all)' },
   { name: 'scopes', value: 'N,N…', help: 'the only scopes it may send (default all that its role may)' },
   { name: 'endpoint', value: 'NAME', many: true, help: 'a name by which others may mean it; never dialled' },
   { name: 'assign', help: 'it may ask for user data on behalf of other nodes' },
   {
     name: 'alg',
-    value: 'ALG',
+    choices: ALGORITHMS,
     help: 'ES256: a key pair; HS256: a shared secret (default by role: service ES256, front HS256)',
   },
   { name: 'url', value: 'URL', help: 'where it finds the dispatch (default: where that runs, or ran last)' },

@@ -6,6 +6,7 @@ import { connect as startTls, type ConnectionOptions as TlsOptions } from 'node:
 import { type FaultCode, WsdError } from '../fault.js';
 import type { Attempt } from './attempt.js';
 import { readable } from './readable.js';
+import { reasonFor } from './reason.js';
 
 export type Place = { readonly host: string; readonly port: number } | { readonly path: string };
 
@@ -64,10 +65,4 @@ export const secure = (attempt: Attempt, raw: Socket, host: string, options: Tls
 };
 
 const failure = (code: FaultCode, error: Error, who: string): WsdError =>
-  new WsdError(code, readable(`${who}${messageOf(error)}`, MOST_DETAIL), { cause: error });
-
-/** Several addresses were tried: the message of the whole is empty, and each part has its own. */
-const messageOf = (error: Error): string =>
-  error instanceof AggregateError && error.errors.length > 0
-    ? error.errors.map((part: unknown) => (part instanceof Error ? part.message : String(part))).join('; ')
-    : error.message;
+  new WsdError(code, readable(reasonFor(error, who), MOST_DETAIL), { cause: error });

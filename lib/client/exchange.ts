@@ -5,6 +5,7 @@ import { WsdError } from '../fault.js';
 import { type HeadLimits, HeadParser, type ResponseHead } from '../http/head.js';
 import type { Attempt } from './attempt.js';
 import { readable } from './readable.js';
+import { reasonFor } from './reason.js';
 
 const MOST_DETAIL = 300;
 
@@ -40,6 +41,6 @@ export const exchange = (
 /** With TLS 1.3 a server refuses our certificate only after its handshake is done. */
 const broken = (error: Error & { readonly code?: unknown }, who: string): WsdError => {
   const tls = typeof error.code === 'string' && error.code.startsWith('ERR_SSL');
-  const detail = readable(`${who}${error.message}`, MOST_DETAIL);
+  const detail = readable(reasonFor(error, who), MOST_DETAIL);
   return new WsdError(tls ? 'WSD_DIAL_TLS' : 'WSD_DIAL_ENDED', detail, { cause: error });
 };

@@ -27,11 +27,49 @@ export interface ServerCasesOptions {
   readonly onResult?: (result: CaseResult, done: number, total: number) => void;
 }
 
-/** The server cannot be reached at all: told before a single case is run. */
+/** The server cannot be reached at all, or refuses every handshake: told instead of a report of cases that were never played. */
 export class UnreachableError extends Error {
-  constructor(url: string, why: string) {
-    super(`cannot reach ${url}: ${why}`);
+  /** A code of the system, or what the answer was. */
+  readonly why: string;
+  constructor(url: string, why: string, what = 'cannot reach') {
+    super(`${what} ${url}: ${why}`);
     this.name = 'UnreachableError';
+    this.why = why;
+  }
+}
+
+/** So many refusals in the same words, and nothing else: the others would be the same. */
+const ENOUGH = 5;
+
+interface Played {
+  readonly result: CaseResult;
+  /** Why the connection was not opened. */
+  readonly refused?: string;
+}
+
+/** Keeps back what was refused until something else has happened: no results when the server refuses everybody. */
+class Refusals {
+  #held: CaseResult[] | undefined = [];
+  #why: string | undefined;
+
+  /** The same refusal again and again, and nothing else yet. */
+  get why(): string | undefined {
+    return this.#held !== undefined && this.#held.length >= ENOUGH ? this.#why : undefined;
+  }
+
+  /** The results to go on with. */
+  take({ result, refused }: Played): readonly CaseResult[] {
+    if (this.#held === undefined) return [result];
+    if (this.#held.length === 0) this.#why = refused;
+    this.#held.push(result);
+    return refused !== undefined && refused === this.#why ? [] : this.release();
+  }
+
+  /** All that were kept back; from here on none is. */
+  release(): readonly CaseResult[] {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    return held;
   }
 }
 
@@ -42,20 +80,23 @@ const runCase = async (
   target: Target,
   onServer: (name: string) => void,
   signal: AbortSignal | undefined,
-): Promise<CaseResult> => {
+): Promise<Played> => {
   const started = clock();
   const opened = await openClient(target, test.plan.kind === 'deflate' ? test.plan.offer : undefined);
-  if (opened.kind === 'failed') return gradeUnopened(test, opened.why, clock() - started);
+  if (opened.kind === 'failed')
+    return { result: gradeUnopened(test, opened.why, clock() - started), refused: opened.why };
   onServer(opened.server);
   const run = new CaseRun(test, 'client', maskKey, opened.terms);
   await drive(opened.socket, run, opened.rest, signal);
-  return run.result(clock());
+  return { result: run.result(clock()) };
 };
 
 const isHeavy = ({ plan }: Case): boolean => plan.kind !== 'script';
 
 export const runServerCases = async (url: string, options: ServerCasesOptions = {}): Promise<Report> => {
-  const { cases: patterns = [], jobs = 4, quick = false, patience = 12_000, signal } = options;
+  const { cases: patterns = [], jobs = 4, quick = false, patience = 12_000 } = options;
+  const refused = new AbortController();
+  const signal = options.signal === undefined ? refused.signal : AbortSignal.any([options.signal, refused.signal]);
   const target = parseTarget(url, options.tls);
   const startedAt = new Date().toISOString();
   const started = clock();
@@ -71,24 +112,30 @@ export const runServerCases = async (url: string, options: ServerCasesOptions = 
   let software = '';
   const done = (into: CaseResult[], result: CaseResult): void => {
     // A case cut short by our own end says nothing about the server.
-    if (signal?.aborted === true) return;
+    if (signal.aborted) return;
     into.push(result);
     options.onResult?.(result, results.length + opening.length, total);
   };
   const onServer = (name: string): void => {
     software ||= name;
   };
-  const play = async (test: Case): Promise<void> =>
-    done(results, await runCase(quick ? quickened(test) : test, target, onServer, signal));
+  const refusals = new Refusals();
+  let always: string | undefined;
+  const play = async (test: Case): Promise<void> => {
+    const played = await runCase(quick ? quickened(test) : test, target, onServer, signal);
+    for (const result of refusals.take(played)) done(results, result);
+    always ??= refusals.why;
+    if (always !== undefined) refused.abort();
+  };
+  const playAll = async (some: readonly Case[]): Promise<void> => {
+    await inParallel(some, jobs, play, signal);
+    if (always !== undefined) throw new UnreachableError(url, always, 'no case can be played at');
+  };
 
-  await inParallel(
-    chosen.filter((c) => !isHeavy(c)),
-    jobs,
-    play,
-    signal,
-  );
+  await playAll(chosen.filter((c) => !isHeavy(c)));
   await inParallel(openings, jobs * 2, async (o) => done(opening, await runServerOpening(o, target, patience)), signal);
-  await inParallel(chosen.filter(isHeavy), jobs, play, signal);
+  await playAll(chosen.filter(isHeavy));
+  for (const result of refusals.release()) done(results, result);
 
   return {
     tool: 'wsd conform',

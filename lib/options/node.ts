@@ -21,7 +21,7 @@ export const nodeOptions: z.ZodObject = z.strictObject({
     .union([z.string(), z.looseObject({})], 'must be the text of a credential, or what parseCredential made of it')
     .describe('who it is: the text of a credential file'),
   url: z
-    .union([z.string(), z.instanceof(URL)])
+    .union([z.string(), z.instanceof(URL)], 'must be a string or a URL')
     .optional()
     .describe('where the dispatch is; default: what the credential says'),
   packets: clientPackets
@@ -45,7 +45,7 @@ export const nodeOptions: z.ZodObject = z.strictObject({
     ),
   timeout: count('time in ms to open a connection, and again for the first answer').default(10_000),
   signal: z
-    .custom<AbortSignal>((value) => value instanceof AbortSignal, 'signal must be an AbortSignal')
+    .custom<AbortSignal>((value) => value instanceof AbortSignal, 'must be an AbortSignal')
     .optional()
     .describe('calls the first opening off; a node that is open is not touched'),
   maxConcurrent: count('asynchronous handlers of one node that run side by side').default(64),
@@ -60,6 +60,6 @@ export const nodeOptions: z.ZodObject = z.strictObject({
 /** Throws a TypeError that names every option that is wrong or unknown, and quotes none of a credential. */
 export const resolveNode = (options: NodeOptions): ResolvedNode => {
   const parsed = nodeOptions.safeParse(options);
-  if (!parsed.success) throw explain('createNode', parsed.error);
+  if (!parsed.success) throw explain('createNode', parsed.error, nodeOptions);
   return parsed.data as unknown as ResolvedNode;
 };

@@ -20,8 +20,7 @@ const ms = (text: string): z.ZodNumber =>
     .min(0)
     .max(2 ** 31 - 1)
     .describe(text);
-const callable = <F>(name: string): z.ZodType<F> =>
-  z.custom<F>((value) => typeof value === 'function', `${name} must be a function`);
+const callable = <F>(): z.ZodType<F> => z.custom<F>((value) => typeof value === 'function', 'must be a function');
 const rate = z.strictObject({ perSecond: z.number().positive(), burst: z.number().min(1) });
 
 const deflate = z.strictObject({
@@ -88,14 +87,14 @@ const headLimits = z.strictObject({
 const serverSchema = z.strictObject({
   ...connection,
   path: z
-    .union([z.string(), z.array(z.string()), callable<(path: string) => boolean>('path')])
+    .union([z.string(), z.array(z.string()), callable<(path: string) => boolean>()])
     .optional()
     .describe("paths that are WebSockets; '/chat/*' is a prefix; absent: all"),
   origins: z
     .union([
       z.enum(['same', 'any']),
       z.array(z.string()),
-      callable<(origin: string | undefined, host: string) => boolean>('origins'),
+      callable<(origin: string | undefined, host: string) => boolean>(),
     ])
     .default('same')
     .describe("which pages may connect: 'same' origin, 'any', or a list of origins"),
@@ -104,10 +103,10 @@ const serverSchema = z.strictObject({
     .optional()
     .describe("Host names served; absent: 'loopback' for pages that reach a loopback address, else any"),
   subprotocols: z
-    .union([z.array(z.string()), callable<ChooseSubprotocol>('subprotocols')])
+    .union([z.array(z.string()), callable<ChooseSubprotocol>()])
     .default([])
     .describe('subprotocols in order of preference, or a function that chooses one of the offered'),
-  authorize: callable<Authorize<unknown>>('authorize')
+  authorize: callable<Authorize<unknown>>()
     .optional()
     .describe('asked before the 101: returns {data} to accept or {status} to refuse'),
   authorizeTimeout: ms('time for authorize(); then 503').default(10_000),
@@ -142,7 +141,10 @@ const serverSchema = z.strictObject({
 const clientSchema = z.strictObject({
   ...connection,
   headers: z
-    .union([z.record(z.string(), z.string()), z.array(z.tuple([z.string(), z.string()]))])
+    .union(
+      [z.record(z.string(), z.string()), z.array(z.tuple([z.string(), z.string()]))],
+      'must be an object of strings, or a list of [name, value]',
+    )
     .default({})
     .describe('header fields of the request'),
   subprotocols: z.array(z.string()).default([]).describe('subprotocols to offer, in order of preference'),
@@ -151,11 +153,11 @@ const clientSchema = z.strictObject({
   redirects: count(0, 'how many redirects to follow').default(0),
   proxy: z.string().optional().describe('http:// or https:// URL of a proxy that tunnels by CONNECT'),
   signal: z
-    .custom<AbortSignal>((value) => value instanceof AbortSignal, 'signal must be an AbortSignal')
+    .custom<AbortSignal>((value) => value instanceof AbortSignal, 'must be an AbortSignal')
     .optional()
     .describe('calls the dial off; an open connection is not touched'),
   tls: z
-    .custom<TlsOptions>((value) => typeof value === 'object' && value !== null, 'tls must be an object')
+    .custom<TlsOptions>((value) => typeof value === 'object' && value !== null, 'must be an object')
     .optional()
     .describe('options of tls.connect, such as ca, cert and key'),
   packets: clientPackets.optional().describe('open a packet session (v0.packet.wsd)'),
@@ -206,21 +208,21 @@ const resolve = <Rest>(options: Parsed & Rest): Resolved<Rest> => {
 /** Throws a TypeError that names every option that is wrong or unknown. */
 export const resolveServer = (options: unknown): Resolved<ServerRest> => {
   const parsed = serverSchema.safeParse(options);
-  if (!parsed.success) throw explain('createServer', parsed.error);
+  if (!parsed.success) throw explain('createServer', parsed.error, serverSchema);
   return resolve(parsed.data as Parsed & ServerRest);
 };
 
 /** The same for `connect`. */
 export const resolveClient = (options: unknown): Resolved<ClientRest> => {
   const parsed = clientSchema.safeParse(options);
-  if (!parsed.success) throw explain('connect', parsed.error);
+  if (!parsed.success) throw explain('connect', parsed.error, clientSchema);
   return resolve(parsed.data as Parsed & ClientRest);
 };
 
 /** The same for `createDispatch`, whose options are taken as they are. */
 export const checkDispatch = (options: unknown): void => {
   const parsed = dispatchOptions.safeParse(options);
-  if (!parsed.success) throw explain('createDispatch', parsed.error);
+  if (!parsed.success) throw explain('createDispatch', parsed.error, dispatchOptions);
 };
 
 const SCHEMAS = {

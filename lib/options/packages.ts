@@ -9,8 +9,7 @@ const count = (text: string): z.ZodNumber =>
     .min(1)
     .max(2 ** 31 - 1)
     .describe(text);
-const callable = (name: string): z.ZodType =>
-  z.custom((value) => typeof value === 'function', `${name} must be a function`);
+const callable = (): z.ZodType => z.custom((value) => typeof value === 'function', 'must be a function');
 
 const has = (value: unknown, ...names: readonly string[]): boolean =>
   typeof value === 'object' &&
@@ -41,7 +40,7 @@ export const serverPackages: z.ZodObject = z.strictObject({
     .optional()
     .describe('packages of each scope a node may send, {perSecond, burst}, where the scope says nothing itself'),
   identifyTimeout: count('time in ms for the first good package of a connection; then 1008').default(10_000),
-  sessionNode: callable('sessionNode')
+  sessionNode: callable()
     .optional()
     .describe('whose packet session that is, for packages signed by its own keys: (session) => Grant'),
   maxConcurrent: count('asynchronous handlers of one node that run side by side').default(64),
@@ -59,10 +58,10 @@ export const serverPackages: z.ZodObject = z.strictObject({
   rates: capable('Rates', 'take', 'delay')
     .optional()
     .describe('how often each node has sent each scope, when several servers share it'),
-  route: callable('route').optional().describe('where a package goes before its handler: what a dispatch does'),
-  awaited: callable('awaited').optional().describe('what somebody else has asked under that jti: the same'),
+  route: callable().optional().describe('where a package goes before its handler: what a dispatch does'),
+  awaited: callable().optional().describe('what somebody else has asked under that jti: the same'),
   events: z
-    .strictObject(Object.fromEntries(EVENTS.map((name) => [name, callable(name).optional()])))
+    .strictObject(Object.fromEntries(EVENTS.map((name) => [name, callable().optional()])))
     .optional()
     .describe('what a dispatch is told'),
 });
@@ -80,7 +79,12 @@ export const dispatchOptions: z.ZodObject = z.strictObject({
   key: ofDispatch.describe('who we are, and what signs for us'),
   keys: keyring.describe('who may sign what comes: a KeyRing'),
   scopes: z
-    .array(z.custom((value) => typeof (value as { id?: unknown } | null)?.id === 'number', 'must be scopes'))
+    .array(
+      z.custom(
+        (value) => typeof (value as { id?: unknown } | null)?.id === 'number',
+        'must be a scope: what defineScope returns',
+      ),
+    )
     .default([])
     .describe('scopes from 1000 on that are validated before they are passed on'),
   undeclared: z.enum(['forward', 'refuse']).default('forward').describe('what becomes of the others from 1000 on'),

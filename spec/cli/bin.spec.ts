@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdir, realpath } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -22,8 +22,10 @@ interface Running {
 }
 
 /** A real process; killed if the test leaves it behind or it takes too long. */
-const start = (t: Test, args: readonly string[], bin = BIN): Running => {
-  const child = spawn(process.execPath, [bin, ...args], {
+const start = (t: Test, args: readonly string[], bin = BIN): Running => startNode(t, [bin, ...args]);
+
+const startNode = (t: Test, words: readonly string[]): Running => {
+  const child = spawn(process.execPath, words, {
     env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: '1' },
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
@@ -118,4 +120,36 @@ t.test('without a build it says how to make one', async (t) => {
     out: '',
     err: /^wsd is not built: run `make build` in its folder first\n$/,
   });
+});
+
+t.test('a Node that is too old is told so in one sentence, by a file that it can read', async (t) => {
+  const { engines } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+    engines: { node: string };
+  };
+  t.equal(engines.node, '>=20.19');
+  for (const [node, tooOld] of [
+    ['14.0.0', true],
+    ['18.20.8', true],
+    ['20.9.0', true],
+    ['20.18.3', true],
+    ['20.19.0', false],
+    ['22.1.0', false],
+  ] as const) {
+    const pretend = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${node}' } })`;
+    const { code, out, err } = await startNode(t, [
+      '--import',
+      `data:text/javascript,${encodeURIComponent(pretend)}`,
+      BIN,
+      '--version',
+    ]).ended;
+    if (tooOld) {
+      t.strictSame([code, out, err], [1, '', `wsd needs Node 20.19 or later, and this is Node ${node}\n`]);
+    } else t.match({ code, err }, { code: 0, err: '' }, node);
+  }
+  const text = await readFile(await realpath(BIN), 'utf8');
+  t.notMatch(
+    text,
+    /^\s*(?:const .*= )?await\b|'node:|\?\?=|\|\|=|&&=|#[a-z]\w* [=(]/m,
+    'nothing that came after Node 14.0',
+  );
 });

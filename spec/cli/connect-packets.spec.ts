@@ -365,7 +365,7 @@ t.test('--help knows the flags', async (t) => {
     '--anonymous ',
     '--packet-cert FILE',
     '--packet-key FILE',
-    '--packet-mode MODE',
+    '--packet-mode required|none',
     '--unreliable ',
     '--compress ',
     '--reconnect N',

@@ -66,11 +66,38 @@ t.test('--once closes after the first answer, however long it takes', async (t) 
 t.test('--wait forever stays until the server closes', async (t) => {
   const { url } = await listen(t, (connection) => {
     connection.send('news');
-    void connection.close(4001, 'that was all');
+    void connection.close(1000, 'that was all');
   });
   const { code, out, err } = await run([url, '--wait', 'forever'], '');
   t.strictSame([code, out], [0, 'news\n']);
-  t.match(err, /closed 4001 private "that was all", by the server/);
+  t.match(err, /closed 1000 normal closure "that was all", by the server/);
+});
+
+t.test('a server that closes with a verdict of its own is a failure, one that is done or leaves is none', async (t) => {
+  for (const [closing, expected] of [
+    [1000, 0],
+    [1001, 0],
+    [1008, 1],
+    [1011, 1],
+    [4001, 1],
+  ] as const) {
+    const { url } = await listen(t, (connection) => void connection.close(closing));
+    t.match(await run([url, '--wait', 'forever'], ''), { code: expected, err: new RegExp(`closed ${closing} `) });
+  }
+  const { url } = await listen(t, echo, { maxMessage: 10 });
+  const file = join(t.testdir({ big: 'x'.repeat(11) }), 'big');
+  t.match(await run([url, '--file', file, '--wait', 'forever'], ''), { code: 1, err: /1009/ });
+  t.match(await run([url, '--wait', 'forever'], `${'x'.repeat(11)}\n`), { code: 1, err: /1009/ });
+});
+
+t.test('an end of ours that crosses a verdict of the server does not hide it', async (t) => {
+  // The server is told to close while our close is on its way: it answers with a code of its own.
+  const { url } = await listen(t, (connection) => {
+    connection.on('message', () => {
+      void connection.close(4001);
+    });
+  });
+  t.match(await run([url, '--wait', '0', '--close', '4000'], 'x\n'), { code: 1, err: /4001/ });
 });
 
 t.test('--binary sends bytes as they are and writes bytes as they come', async (t) => {
@@ -166,7 +193,7 @@ t.test('nobody there, no HTTP there and no URL are three different sentences', a
   await once(free, 'close');
   t.match(await run([String(port)], ''), {
     code: 1,
-    err: /cannot connect to ws:\/\/127\.0\.0\.1:\d+: could not connect/,
+    err: /^wsd: cannot connect to ws:\/\/127\.0\.0\.1:\d+: nobody listens there \(ECONNREFUSED 127\.0\.0\.1:\d+\)\n$/,
   });
   const babble = createNetServer((socket) => {
     socket.on('error', () => {});
@@ -244,7 +271,11 @@ t.test('--max-message limits what comes in', async (t) => {
 t.test('TLS is verified unless --insecure, or --ca trusts it', async (t) => {
   const { url } = await listen(t, echo, {}, { tls: { cert: CERT, key: KEY } });
   t.match(url, /^wss:/);
-  t.match(await run([url, '--once'], 'x\n'), { code: 1, err: /TLS failed/ });
+  t.match(await run([url, '--once'], 'x\n'), {
+    code: 1,
+    err: /: TLS failed: self-signed certificate\n.*--ca FILE trusts its certificate/,
+  });
+  t.match(JSON.parse((await run([url, '--once', '--json'], 'x\n')).out), { code: 'WSD_DIAL_TLS', hint: /--ca FILE/ });
   t.match(await run([url, '--once', '-k'], 'x\n'), { code: 0, out: 'x\n' });
   const ca = join(t.testdir({ 'ca.pem': CERT }), 'ca.pem');
   t.match(await run([url, '--once', '--ca', ca], 'x\n'), { code: 0, out: 'x\n' });

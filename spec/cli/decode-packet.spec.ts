@@ -306,5 +306,5 @@ t.test('wrong words are told in one sentence', async (t) => {
   t.match(io.stderr.text, /--key-file goes with --layer packet or package/);
   const other = fakeIo({});
   t.equal(await main(['decode', '--layer', 'message', '8100'], other), 2);
-  t.match(other.stderr.text, /--layer takes frame or packet or package/);
+  t.match(other.stderr.text, /--layer takes frame, packet or package/);
 });

@@ -349,8 +349,24 @@ t.test('a call prints the answer, through the dispatch and from the dispatch', a
   }
   t.match(await run(['call', 'ws://127.0.0.1:1', 'PING', '-c', credential('service-1')]), {
     code: 1,
-    err: /^wsd: cannot connect to ws:\/\/127.0.0.1:1: /,
+    err: /^wsd: cannot connect to ws:\/\/127\.0\.0\.1:1: nobody listens there \(ECONNREFUSED 127\.0\.0\.1:1\)\n$/,
   });
+  const stale = join(folder, 'stale.json');
+  await writeFile(
+    stale,
+    JSON.stringify({
+      ...JSON.parse(await readFile(credential('service-1'), 'utf8')),
+      url: 'ws://127.0.0.1:1/?t=hunter2',
+    }),
+  );
+  const lost = await run(['call', 'PING', '-c', stale]);
+  t.equal(
+    lost.err,
+    `wsd: cannot connect to ws://127.0.0.1:1/?…, where ${stale} says the dispatch is: nobody listens there (ECONNREFUSED 127.0.0.1:1)
+if it is elsewhere: wsd call URL PING …, or a new credential: wsd token --node service-1 --rotate --url URL
+`,
+  );
+  t.equal(lost.code, 1);
 });
 
 t.test('a credential that is not known is refused, and the call says so', async (t) => {
@@ -469,7 +485,13 @@ t.test('wss and a Unix socket, from the configuration', async (t) => {
   );
   const call = ['call', url.replace('127.0.0.1', 'localhost'), 'PING', '-c', credential('service-1')];
   t.match(await run([...call, '--ca', ca]), { code: 0 });
-  t.match(await run(call), { code: 1, err: /cannot connect/ }, 'not trusted by itself');
+  t.match(await run(call), { code: 1, err: /cannot connect to .*self-signed.*\n.*--ca FILE/ }, 'not trusted by itself');
+  await io.stderr.until('--packets --pin');
+  const tries = [...io.stderr.text.matchAll(/wsd (call .*)$/gm)].map(([, words]) => words as string);
+  t.equal(tries.length, 3);
+  for (const words of tries) t.match(words, ` --ca ${ca}`, 'what to type works as it is');
+  t.match(io.stderr.text, `connection: { tls: { ca: await readFile('${ca}') } }`);
+  t.match(await run((tries[0] as string).replace('wss://localhost', url).split(' ')), { code: 0 });
   t.match(await run([...call, '--insecure']), { code: 0 });
   io.hangUp();
   await io.stderr.until('the configuration was read again');

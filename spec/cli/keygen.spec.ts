@@ -201,7 +201,7 @@ t.test('words that make no sense are refused before anything is made', async (t)
     [['\u001b[31m'], /not a DNS name/],
     [['--subject', 'x'.repeat(65)], /1 to 64 characters/],
     [['--days', '0'], /--days takes a whole number from 1 to 36500/],
-    [['--type', 'rsa'], /--type takes p256 or ed25519 or rsa2048/],
+    [['--type', 'rsa'], /--type takes p256, ed25519 or rsa2048/],
     [['--usage', 'both'], /--usage takes server or client/],
     [['--usage', 'client'], /say who the client is with --subject/],
     [['--make-ca', 'a.example'], /a CA is reached by no name/],

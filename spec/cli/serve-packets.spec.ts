@@ -264,7 +264,7 @@ t.test('what is wrong with the certificates is told with exit code 1', async (t)
   }
   const tls = t.testdir({ 'cert.pem': CERT, 'key.pem': KEY });
   const wss = await serve(t, '--tls-cert', join(tls, 'cert.pem'), '--tls-key', join(tls, 'key.pem'));
-  t.match(wss.io.stderr.text, `wsd connect --packets --anonymous ${wss.url} --insecure`);
+  t.match(wss.io.stderr.text, `wsd connect --packets --anonymous ${wss.url} --ca ${join(tls, 'cert.pem')}`);
 });
 
 t.test('flags that say nothing, or contradict each other, are usage errors', async (t) => {
@@ -274,7 +274,7 @@ t.test('flags that say nothing, or contradict each other, are usage errors', asy
     [['--max-sessions', '5'], /add --packets/],
     [['--packets', '--packet-key', 'x'], /--packet-cert and --packet-key go together/],
     [['--packets', '--packet-mode', 'clear'], /--packet-mode takes required or none, not "clear"/],
-    [['--packets', '--client-certificate', 'maybe'], /--client-certificate takes none or optional or required/],
+    [['--packets', '--client-certificate', 'maybe'], /--client-certificate takes none, optional or required/],
     [['--packets', '--client-certificate', 'required'], /needs to know whom to trust: add --pin or --anchor/],
     [['--packets', '--pin', pin], /add --client-certificate required or optional/],
     [['--packets', '--pin', 'abc', '--client-certificate', 'required'], /--pin takes the SHA-256 of a certificate/],
@@ -293,10 +293,10 @@ t.test('--help and completion know the flags', async (t) => {
     '--packets ',
     '--packet-cert FILE',
     '--packet-key FILE',
-    '--client-certificate WHETHER',
+    '--client-certificate none|optional|required',
     '--pin SHA256',
     '--anchor FILE',
-    '--packet-mode MODE',
+    '--packet-mode required|none',
     '--max-sessions N',
     '(default 10000)',
     '--resume-ttl MS',
@@ -310,6 +310,6 @@ t.test('--help and completion know the flags', async (t) => {
   );
   const shell = fakeIo();
   t.equal(await main(['completion', 'bash'], shell), 0);
-  t.match(shell.stdout.text, /serve\) words='[^']*--packets --packet-cert [^']*--resume-ttl/);
-  t.match(shell.stdout.text, /connect\) words='[^']*--packets --pin [^']*--reconnect/);
+  t.match(shell.stdout.text, /serve\) flags='[^']*--packets --packet-cert [^']*--resume-ttl/);
+  t.match(shell.stdout.text, /connect\) flags='[^']*--packets --pin [^']*--reconnect/);
 });

@@ -10,6 +10,7 @@ import { createLog } from '../../lib/cli/serve-log.js';
 import { version } from '../../lib/cli/version.js';
 import { encodeFrame } from '../../lib/frame/encode.js';
 import { OPCODE } from '../../lib/frame/opcode.js';
+import { makeCertificate } from '../../lib/index.js';
 import { type FakeIo, fakeIo, PATIENCE } from './fake-io.js';
 import { CERT, KEY, OTHER_KEY } from './keys.js';
 
@@ -87,6 +88,28 @@ t.test('it says its URL on stdout, hints on stderr, and echoes', async (t) => {
   await io.stderr.until('1 message, 5 bytes');
   t.match(io.stderr.text, /#\d+ opened by 127\.0\.0\.1 at \/some\/path/);
   t.match(io.stderr.text, /#\d+ closed 1000 after .*, 1 message, 5 bytes/);
+});
+
+t.test('what to type over TLS names the certificate where nobody trusts it unasked', async (t) => {
+  const ca = makeCertificate({ now: Date.now(), subject: 'an authority', ca: true });
+  const issued = makeCertificate({
+    now: Date.now(),
+    names: ['127.0.0.1'],
+    issuer: { certificate: ca.certificatePem, key: ca.keyPem },
+  });
+  const folder = t.testdir({
+    'own.pem': CERT,
+    'own-key.pem': KEY,
+    'issued.pem': issued.certificatePem,
+    'issued-key.pem': issued.keyPem,
+  });
+  const own = await serve(t, '--tls-cert', join(folder, 'own.pem'), '--tls-key', join(folder, 'own-key.pem'));
+  const [, words = ''] = /try: wsd (connect .*)$/m.exec(own.io.stderr.text) ?? [];
+  t.equal(words, `connect ${own.url} --ca ${join(folder, 'own.pem')}`);
+  const io = fakeIo({ stdin: 'hello\n' });
+  t.equal(await main([...words.split(' '), '--once'], io), 0, 'and it can be typed');
+  const other = await serve(t, '--tls-cert', join(folder, 'issued.pem'), '--tls-key', join(folder, 'issued-key.pem'));
+  t.match(other.io.stderr.text, `try: wsd connect ${other.url}\n`, 'its authority may be trusted');
 });
 
 t.test('with --json the first line is one object, and so is every line of the log', async (t) => {
@@ -235,7 +258,7 @@ t.test('flags that contradict each other are usage errors', async (t) => {
     [['--echo', '--tls-cert', '/x'], /go together/],
     [['--echo', '--max-message', 'huge'], /--max-message takes a size/],
     [['--echo', '--max-message', '0'], /maxMessage/],
-    [['--echo', '--log-level', 'loud'], /--log-level takes debug or info/],
+    [['--echo', '--log-level', 'loud'], /--log-level takes debug, info, warn, error or silent, not "loud"/],
     [['--echo', '--origin', 'nonsense'], /origin/],
   ];
   for (const [args, message] of cases)

@@ -1,14 +1,21 @@
+import { spawnSync } from 'node:child_process';
 import t from 'tap';
+import { nearest } from '../../lib/bytes/nearest.js';
 import { type Command, UsageError } from '../../lib/cli/command.js';
+import { connect } from '../../lib/cli/connect.js';
 import { linesOf, parseTyped } from '../../lib/cli/connect-input.js';
 import { completeUrl, readClose, withoutQuery } from '../../lib/cli/connect-options.js';
+import { decode } from '../../lib/cli/decode.js';
 import { type Flag, longFlags, parseFlags, writeFlags } from '../../lib/cli/flags.js';
+import { layOut, widthOf } from '../../lib/cli/help-layout.js';
 import { programOf, writeHints } from '../../lib/cli/hints.js';
+import { keygen } from '../../lib/cli/keygen.js';
 import { main } from '../../lib/cli/main.js';
-import { nearest } from '../../lib/cli/nearest.js';
 import { readHex } from '../../lib/cli/read-hex.js';
+import { serve } from '../../lib/cli/serve.js';
 import { wantsColour } from '../../lib/cli/style.js';
 import { escapeControl, hexOf, quote } from '../../lib/cli/terminal.js';
+import { token } from '../../lib/cli/token.js';
 import { version } from '../../lib/cli/version.js';
 import { FakeOut, fakeIo } from './fake-io.js';
 
@@ -19,7 +26,7 @@ const TABLE: readonly Flag[] = [
   { name: 'header', short: 'H', value: 'X', many: true, help: 'repeatable' },
   { name: 'deflate', negatable: true, help: 'a switch that can be negated' },
   { name: 'quiet', short: 'q', help: 'a switch' },
-  { name: 'side', value: 'SIDE', help: 'one of two words' },
+  { name: 'side', choices: ['client', 'server'], help: 'one of two words' },
 ];
 
 t.test('flags are read in all their forms', async (t) => {
@@ -76,6 +83,7 @@ t.test('what makes no sense is refused in one sentence', async (t) => {
     [['--no-quiet'], /unknown option --no-quiet/],
     [['-z'], /unknown option -z/],
     [['--size'], /--size needs a value: BYTES/],
+    [['--side'], /--side needs a value: client\|server/],
     [['--quiet=1'], /--quiet takes no value/],
     [['--size', '1', '--size', '2'], /--size is given twice/],
     [['--size', 'big'], /--size takes a size such as/, (flags) => flags.bytes('size')],
@@ -104,10 +112,76 @@ t.test('what makes no sense is refused in one sentence', async (t) => {
 });
 
 t.test('the help names every flag, and so does the list for completion', async (t) => {
-  const help = writeFlags(TABLE);
+  const help = layOut(writeFlags(TABLE), 80);
   for (const flag of TABLE) t.ok(help.includes(`--${flag.negatable ? '[no-]' : ''}${flag.name}`));
-  t.ok(help.split('\n').every((line) => line.length <= 100));
-  t.strictSame(longFlags(TABLE).slice(-5), ['--deflate', '--no-deflate', '--quiet', '--side', '--help']);
+  t.match(help, /--side client\|server {2}/, 'with all the values there are');
+  t.strictSame(
+    longFlags(TABLE).map(({ word, short, takes, choices }) => [word, short, takes, choices]),
+    [
+      ['--size', '-S', 'word', []],
+      ['--time', undefined, 'word', []],
+      ['--port', undefined, 'word', []],
+      ['--header', '-H', 'word', []],
+      ['--deflate', undefined, 'nothing', []],
+      ['--no-deflate', undefined, 'nothing', []],
+      ['--quiet', '-q', 'nothing', []],
+      ['--side', undefined, 'word', ['client', 'server']],
+      ['--help', '-h', 'nothing', []],
+    ],
+  );
+});
+
+t.test('a help fits the terminal, and what is to be typed stays as it is', async (t) => {
+  const text = `usage: wsd thing ${'[--and-much-more] '.repeat(3)}
+
+One two three four five six
+seven.
+
+  -a, --all\teverything that there is, and a little more
+      --a-flag-with-a-long-name VALUE\tshort
+
+examples:
+  wsd thing   ${'x'.repeat(50)}
+`;
+  t.equal(
+    layOut(text, 40),
+    `usage: wsd thing ${'[--and-much-more] '.repeat(3)}
+
+One two three four five six seven.
+
+  -a, --all
+        everything that there is, and a
+        little more
+      --a-flag-with-a-long-name VALUE
+        short
+
+examples:
+  wsd thing   ${'x'.repeat(50)}
+`,
+  );
+  t.match(
+    layOut(text, 80),
+    `
+  -a, --all                 everything that there is, and a little more
+      --a-flag-with-a-long-name VALUE
+                            short
+`.slice(1),
+  );
+  const out = (columns?: number): { write: () => boolean; columns?: number } => ({
+    write: () => true,
+    ...(columns === undefined ? {} : { columns }),
+  });
+  for (const [columns, env, width] of [
+    [undefined, {}, 80],
+    [90, {}, 90],
+    [300, {}, 100],
+    [5, {}, 40],
+    [90, { COLUMNS: '60' }, 60],
+    [90, { COLUMNS: 'wide' }, 90],
+    [undefined, { COLUMNS: '0' }, 80],
+  ] as const) {
+    t.equal(widthOf(out(columns), env), width, `${columns} ${JSON.stringify(env)}`);
+  }
 });
 
 t.test('the nearest word is found for slips, and none for other words', async (t) => {
@@ -263,6 +337,13 @@ t.test('help, version and mistakes', async (t) => {
     t.match(byHelp, { code: 0, out: /^usage: wsd /, err: '' });
     t.strictSame(await run(name, '--help'), byHelp, `wsd ${name} --help is wsd help ${name}`);
     t.equal((await run(name, '-h')).out, byHelp.out);
+    for (const columns of [40, 60, 80, 100]) {
+      const io = fakeIo({ stdin: '', env: { COLUMNS: String(columns) } });
+      await main(['help', name], io);
+      const [, body = ''] = /^usage: .*?\n\n(.*?)(?:\n\nexamples:.*)?$/s.exec(io.stdout.text) ?? [];
+      const wide = body.split('\n').filter((line) => line.length > columns && !/^\s*\S+(?: \S+){0,2}$/.test(line));
+      t.strictSame(name === 'completion' ? [] : wide, [], `${name} fits into ${columns} columns`);
+    }
   }
   t.strictSame(await run('help'), overview);
   t.strictSame(await run('--version'), { code: 0, out: `${version}\n`, err: '' });
@@ -301,6 +382,129 @@ t.test('completion scripts name every command and flag', async (t) => {
       t.ok(io.stdout.text.includes(word), `${shell} knows ${word}`);
   }
   t.equal(await main(['completion', 'tcsh'], fakeIo({ stdin: '' })), 2);
+});
+
+/** What bash offers behind these words, the last of which is being typed. */
+const offeredByBash = (script: string, words: readonly string[], folder: string): string[] => {
+  const typed = words.map((word) => `'${word}'`).join(' ');
+  const ask = `COMP_WORDS=(${typed}); COMP_CWORD=${words.length - 1}; _wsd; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', `${script}\n${ask}`], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  if (stderr !== '') throw new Error(stderr);
+  return stdout.split('\n').filter((word) => word !== '');
+};
+
+const bashIsThere = spawnSync('bash', ['-c', 'true']).status === 0;
+t.test('bash offers values, files where files are meant, and words', { skip: !bashIsThere }, async (t) => {
+  const io = fakeIo({ stdin: '' });
+  await main(['completion', 'bash'], io);
+  const folder = t.testdir({ 'a file.pem': '', 'serve.json': '' });
+  for (const [typed, offered] of [
+    [['wsd', 'se'], ['serve']],
+    [
+      ['wsd', 'serve', '--log-level', ''],
+      ['debug', 'info', 'warn', 'error', 'silent'],
+    ],
+    [['wsd', 'serve', '--log-level', 'de'], ['debug']],
+    [['wsd', 'serve', '--log-level', '=', 'in'], ['info']],
+    [
+      ['wsd', 'serve', '--log-level', '='],
+      ['debug', 'info', 'warn', 'error', 'silent'],
+    ],
+    [['wsd', 'serve', '--log-l'], ['--log-level']],
+    [
+      ['wsd', 'serve', '--client-certificate', ''],
+      ['none', 'optional', 'required'],
+    ],
+    [
+      ['wsd', 'decode', '--layer', 'p'],
+      ['packet', 'package'],
+    ],
+    [
+      ['wsd', 'decode', '--from', ''],
+      ['client', 'server'],
+    ],
+    [
+      ['wsd', 'connect', '--packet-mode', ''],
+      ['required', 'none'],
+    ],
+    [
+      ['wsd', 'token', '--role', ''],
+      ['service', 'front'],
+    ],
+    [
+      ['wsd', 'token', '--alg', ''],
+      ['ES256', 'HS256'],
+    ],
+    [
+      ['wsd', 'keygen', '--type', ''],
+      ['p256', 'ed25519', 'rsa2048'],
+    ],
+    [
+      ['wsd', 'serve', '--config', ''],
+      ['a file.pem', 'serve.json'],
+    ],
+    [['wsd', 'connect', '-f', 's'], ['serve.json']],
+    [['wsd', 'serve', '--port', ''], []],
+    [['wsd', 'serve', ''], []],
+    [
+      ['wsd', 'help', 'con'],
+      ['connect', 'conform'],
+    ],
+    [
+      ['wsd', 'completion', ''],
+      ['bash', 'zsh', 'fish'],
+    ],
+    [['wsd', 'completion', '-'], ['--help']],
+    [['wsd', 'nonsense', ''], []],
+  ] as const) {
+    t.strictSame(offeredByBash(io.stdout.text, typed, folder).sort(), [...offered].sort(), typed.join(' '));
+  }
+});
+
+t.test('zsh and fish are told the same values', async (t) => {
+  const script = async (shell: string): Promise<string> => {
+    const io = fakeIo({ stdin: '' });
+    await main(['completion', shell], io);
+    return io.stdout.text;
+  };
+  const zsh = await script('zsh');
+  t.match(zsh, "'decode --layer') compadd -- frame packet package; return ;;");
+  t.match(zsh, /'serve --data'\|'serve --config'.*\) _files; return ;;/);
+  t.match(zsh, /completion\) compadd -- bash zsh fish; compadd -- --help ;;/);
+  const fish = await script('fish');
+  t.match(fish, "'__fish_seen_subcommand_from decode' -l layer -x -a 'frame packet package'");
+  t.match(fish, "'__fish_seen_subcommand_from connect' -l file -s f -r -F");
+  t.match(fish, "'__fish_seen_subcommand_from completion' -a 'bash zsh fish'");
+  for (const [shell, text] of [
+    ['zsh', zsh],
+    ['fish', fish],
+  ] as const) {
+    const parsed = spawnSync(shell, ['-n'], { input: text, encoding: 'utf8' });
+    if (parsed.error === undefined) t.equal(parsed.status, 0, parsed.stderr);
+  }
+});
+
+t.test('a flag with a list of values takes these and no other, and its help shows them', async (t) => {
+  const folder = t.testdir();
+  for (const { name, flags = [], help } of [serve, connect, decode, keygen, token]) {
+    for (const { word, choices } of flags) {
+      if (choices.length === 0) continue;
+      t.match(help, `${word} ${choices.join('|')}\t`);
+      const io = fakeIo({ stdin: '' });
+      const role = word === '--role' ? [] : ['--role', 'service'];
+      const rest =
+        {
+          serve: ['--echo', '--packets'],
+          connect: ['9', '--packets', '--anonymous'],
+          token: ['--node', 'a', '--data', folder, ...role],
+        }[name] ?? [];
+      t.equal(await main([name, ...rest, word, 'nonsense'], io), 2);
+      t.match(io.stderr.text, `${word} takes ${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}, not "nonsense"`);
+    }
+  }
 });
 
 t.test('a mistake of our own is told with its trace and exit code 1', async (t) => {

@@ -334,7 +334,12 @@ t.test('TLS is verified unless the caller says otherwise', async (t) => {
     ['a certificate that nobody vouches for', { tls: LOCALHOST }, {}, /self-signed/],
     ['a certificate for another name', { tls: WRONG }, { tls: { ca: WRONG.cert } }, /does not match/],
     ['our own certificate that is none', { tls: LOCALHOST }, { tls: { cert: 'x', key: 'y' } }, /PEM|ASN1|asn1/],
-    ['no TLS', {}, { tls: { ca: LOCALHOST.cert } }, /TLS failed/],
+    [
+      'no TLS',
+      {},
+      { tls: { ca: LOCALHOST.cert } },
+      /^TLS failed: the server does not speak TLS on this port: try ws:\/\/$/,
+    ],
   ];
   for (const [says, how, options, message] of CASES) {
     const server = await serve(t, (wire) => wire.write('HTTP/1.1 400 Bad\r\n\r\n'), how, how.tls ? 'head' : 'raw');
@@ -342,6 +347,7 @@ t.test('TLS is verified unless the caller says otherwise', async (t) => {
       const error = await failure(`wss://${host}:${server.port}/`, options);
       t.equal(error.code, 'WSD_DIAL_TLS', `${says}: ${error.message}`);
       t.match(error.message, message);
+      t.notMatch(error.message, /\n|\\n|openssl/, 'one line, and nothing of the library behind it');
       t.ok(error.cause instanceof Error);
     }
     t.strictSame(server.heads, [], 'no request was sent');
@@ -395,6 +401,9 @@ t.test('a proxy that gives no tunnel is told apart from the server', async (t) =
   const ended = await failure('ws://example.org/', { proxy: `http://${mute.at}` });
   t.equal(ended.code, 'WSD_DIAL_ENDED');
   t.match(ended.message, /the proxy/);
+  const plain = await serve(t, (wire) => wire.write('HTTP/1.1 400 Bad\r\n\r\n'), {}, 'raw');
+  const clear = await failure('ws://example.org/', { proxy: `https://${plain.at}` });
+  t.equal(clear.message, 'TLS failed: the proxy: it does not speak TLS on this port: try http://');
   const secure = await serve(t, () => {}, { tls: LOCALHOST });
   const waived = { proxy: `https://localhost:${secure.port}`, tls: { rejectUnauthorized: false } };
   const untrusted = await failure('ws://example.org/', waived);

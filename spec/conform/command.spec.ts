@@ -7,6 +7,7 @@ import t from 'tap';
 import { main } from '../../lib/cli/main.js';
 import { createServer } from '../../lib/index.js';
 import { type FakeIo, fakeIo } from '../cli/fake-io.js';
+import { CERT, KEY } from '../cli/keys.js';
 
 const FEW = '1.1.1,2.1,6.4.1,7.1.6,9.7.1,H.1,H.101';
 
@@ -108,6 +109,56 @@ for (const [words, code, said] of WRONG) {
     t.equal(io.stdout.text, '');
   });
 }
+
+t.test('a server that refuses every handshake is told in one sentence, not case by case', async (t) => {
+  for (const [options, said] of [
+    [{ path: '/chat' }, '404 Not Found'],
+    [{ authorize: () => ({ status: 401 }) }, '401 Unauthorized'],
+  ] as const) {
+    let asked = 0;
+    const server = createServer(options);
+    server.on('refused', () => void asked++);
+    const { url } = await server.listen();
+    t.teardown(() => server.close({ drain: 0 }));
+    for (const cases of [[], ['--cases', '9.*']]) {
+      asked = 0;
+      const io = fakeIo();
+      t.equal(await wsd(io, url, ...cases), 1);
+      t.equal(io.stderr.text, `wsd: no case can be played at ${url}: the answer was "HTTP/1.1 ${said}"\n`);
+      t.equal(io.stdout.text, '');
+      t.ok(asked < 20, `${asked} were enough`);
+    }
+    const few = fakeIo();
+    t.equal(await wsd(few, url, '--cases', '1.1.1,1.1.2'), 1);
+    t.match(few.stdout.text, /0 of 2 cases/, 'a few that were asked for are reported');
+  }
+});
+
+t.test('a server that only refuses some is reported, with all that it refused', async (t) => {
+  let asked = 0;
+  const server = createServer({
+    authorize: () => (asked++ < 6 ? { status: asked < 4 ? 503 : 429 } : { data: undefined }),
+  });
+  server.on('connection', (connection) => {
+    connection.on('message', (data, binary) => connection.send(data, { binary }));
+  });
+  const { url } = await server.listen();
+  t.teardown(() => server.close({ drain: 0 }));
+  const io = fakeIo();
+  t.equal(await wsd(io, url, '--cases', '1.1.*', '--jobs', '1'), 1);
+  t.match(io.stdout.text, '2 of 8 cases');
+  t.match(io.stderr.text, /failed: 1\.1\.1: .*503/);
+  t.match(io.stderr.text, '8 of 8 cases done');
+});
+
+t.test('a certificate that nobody vouches for is told with the flag that trusts it', async (t) => {
+  const server = createServer();
+  const { url } = await server.listen({ tls: { cert: CERT, key: KEY } });
+  t.teardown(() => server.close({ drain: 0 }));
+  const io = fakeIo();
+  t.equal(await wsd(io, url), 1);
+  t.match(io.stderr.text, /^wsd: cannot reach wss:.*: DEPTH_ZERO_SELF_SIGNED_CERT; --ca FILE trusts its certificate/);
+});
 
 t.test('the fuzzing server and our client, each as a command, meet', async (t) => {
   const io = fakeIo();

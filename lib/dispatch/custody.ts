@@ -3,27 +3,13 @@
 // 9.1. Owns no clock and no store: each input and each answer of the store comes with the time.
 import type { PackageCode } from '../package/codes.js';
 import { type Ask, Desk } from './desk.js';
-import { isLateWrite, isSameDocument } from './late.js';
-import type { Leases } from './lease.js';
-import type {
-  OwnershipCounters,
-  OwnershipRequest,
-  OwnershipSettings,
-  OwnershipSink,
-  OwnershipWrite,
-} from './ownership-types.js';
-import type { OwnershipRecord, Store } from './ports.js';
+import type { Ground } from './ground.js';
+import { copyOf, isSameDocument, pastOf } from './late.js';
+import type { OwnershipRequest, OwnershipWrite } from './ownership-types.js';
+import type { OwnershipRecord } from './ports.js';
 import { Revocation } from './revocation.js';
 import { Waiting } from './waiting.js';
-
-/** What all custodies of one dispatch stand on. */
-export interface Ground<Request extends OwnershipRequest, Write extends OwnershipWrite> {
-  readonly store: Store;
-  readonly sink: OwnershipSink<Request, Write>;
-  readonly settings: OwnershipSettings;
-  readonly leases: Leases;
-  readonly counters: OwnershipCounters;
-}
+import { type Came, Writes } from './writes.js';
 
 const NOBODY: OwnershipRecord = { epoch: 0, owner: null, leaseUntil: undefined, doc: {}, version: 0 };
 const NEVER = Number.NEGATIVE_INFINITY;
@@ -36,7 +22,7 @@ export class Custody<Request extends OwnershipRequest, Write extends OwnershipWr
   readonly #ground: Ground<Request, Write>;
   readonly #desk: Desk;
   readonly #waiting = new Waiting<Request>();
-  readonly #writes: Write[] = [];
+  readonly #writes = new Writes<Write>();
   #told: Revocation | undefined;
   /** The epoch whose frozen lease stands in the record. */
   #frozen = 0;
@@ -68,7 +54,7 @@ export class Custody<Request extends OwnershipRequest, Write extends OwnershipWr
   write(write: Write, now: number): void {
     if (this.#writes.length >= this.#ground.settings.maxWrites)
       return this.#refuse(write, 'busy', this.#ground.settings.minimumHold);
-    this.#writes.push(write);
+    this.#writes.add(write, now);
     this.#advance(now);
   }
 
@@ -82,7 +68,7 @@ export class Custody<Request extends OwnershipRequest, Write extends OwnershipWr
     const told = this.#leaving ?? this.#told;
     if (told?.owner === node) {
       this.#rest = NEVER;
-      if (told.id !== undefined || this.#waiting.size > 0 || this.#leaving !== undefined) told.reach(now);
+      if (told.told || this.#waiting.size > 0 || this.#leaving !== undefined) told.reach(now);
       else this.#told = undefined;
     }
     this.#advance(now);
@@ -132,11 +118,11 @@ export class Custody<Request extends OwnershipRequest, Write extends OwnershipWr
     this.#advancing = true;
     while (!this.#desk.asking) {
       this.#expire(now);
-      // Writes go first: what an owner has sent before somebody takes over still counts.
-      const write = this.#writes.shift();
       const head = this.#waiting.head;
-      if (write !== undefined) this.#look(write);
-      else if (head === undefined || now < this.#rest) break;
+      const due = head !== undefined && now >= this.#rest;
+      const came = this.#writes.take(due);
+      if (came !== undefined) this.#look(came);
+      else if (!due) break;
       else if (this.#ground.leases.reaches(head.node)) this.#look(undefined);
       else this.#drop(head.node);
     }
@@ -144,41 +130,45 @@ export class Custody<Request extends OwnershipRequest, Write extends OwnershipWr
   }
 
   /** Reads the record: for a write, or for the first that waits. */
-  #look(write: Write | undefined): void {
+  #look(came: Came<Write> | undefined): void {
+    if (came === undefined) this.#writes.turn();
     this.#desk.ask(
       (store) => store.get(this.key),
       (found, now) => {
         const record = found ?? NOBODY;
-        if (write === undefined) this.#acquire(record, now);
-        else this.#judge(write, record, now);
+        if (came === undefined) this.#acquire(record, now);
+        else this.#judge(came, record, now);
       },
       () => {
-        const ask = write ?? this.#waiting.takeHead();
+        const ask = came?.write ?? this.#waiting.takeHead();
         if (ask !== undefined) this.#refuse(ask, 'internal', undefined);
       },
     );
   }
 
   /** A write is accepted if and only if owner and epoch are those of the record. */
-  #judge(write: Write, record: OwnershipRecord, now: number): void {
+  #judge(came: Came<Write>, record: OwnershipRecord, now: number): void {
+    const { write } = came;
     const told = this.#told;
-    const answers = write.kind === 'transfer' && write.re !== undefined && write.re === told?.id;
+    const answers = write.kind === 'transfer' && told?.isAnsweredBy(write.re) === true;
     const epoch = write.epoch ?? (answers ? told?.epoch : undefined);
     if (record.owner !== write.node || record.epoch !== epoch) this.#refuseLate(write, epoch, record);
-    else if (write.kind === 'save') this.#save(write, record, record.owner);
-    else if (this.#hasTaker(now)) this.#grant(record, write);
-    else this.#save(write, record, null);
+    else if (write.kind === 'save') this.#save(came, record, record.owner);
+    else if (this.#hasTaker(now)) this.#grant(record, came);
+    else this.#save(came, record, null);
   }
 
   /** `owner` null: it lets go, and nobody waits. */
-  #save(write: Write, record: OwnershipRecord, owner: string | null): void {
+  #save(came: Came<Write>, record: OwnershipRecord, owner: string | null): void {
+    const { write } = came;
     const leaseUntil = owner !== null && this.#frozen === record.epoch ? record.leaseUntil : undefined;
-    const next = { ...record, owner, leaseUntil, doc: write.doc, version: record.version + 1 };
+    const past = owner === null ? pastOf(record) : record.past;
+    const next = { ...record, owner, leaseUntil, doc: write.doc, version: record.version + 1, past };
     this.#desk.commit(
       record,
       next,
       (written) => {
-        if (!written) return this.#writeAgain(write);
+        if (!written) return this.#writeAgain(came);
         if (owner === null) {
           this.#told = undefined;
           this.#rest = NEVER;
@@ -200,9 +190,8 @@ export class Custody<Request extends OwnershipRequest, Write extends OwnershipWr
     }
     counters.stale += 1;
     const stale = (): void => this.#refuse(write, 'stale_epoch', undefined);
-    if (same || !isLateWrite(epoch, record)) return stale();
-    const { key, node, doc } = write;
-    const copy = { key, node, epoch: epoch ?? 0, currentEpoch: record.epoch, doc, at: settings.wall() };
+    const copy = same ? undefined : copyOf(write, epoch, record, settings.wall());
+    if (copy === undefined) return stale();
     const kept = (): void => {
       counters.conflicts += 1;
       sink.conflict?.(copy);
@@ -221,12 +210,21 @@ export class Custody<Request extends OwnershipRequest, Write extends OwnershipWr
     if (this.#told?.epoch !== epoch) {
       if (reached && this.#holdEpoch === epoch && now < this.#holdUntil) return this.#pause(this.#holdUntil, now);
       this.#told = new Revocation(this.key, this.#ground, { ...record, owner }, to, now);
-    } else if (this.#told.id === undefined && reached) this.#told.reach(now);
-    const { id, until, leaseEnd } = this.#told;
+    } else if (!this.#told.told && reached) this.#told.reach(now);
+    const { told, until, leaseEnd } = this.#told;
     if (now < until) this.#pause(until, now);
-    else if (now >= leaseEnd) this.#grant(record, undefined);
-    else if (id === undefined || this.#frozen === epoch) this.#pause(leaseEnd, now);
-    else this.#freeze(record, leaseEnd - now);
+    else if (now >= leaseEnd) {
+      // What its owner has sent before still counts, though the store was too slow for it.
+      if (!this.#writes.goFirst(leaseEnd)) this.#grant(record, undefined);
+    } else if (!told) this.#pause(leaseEnd, now);
+    else if (this.#frozen !== epoch) this.#freeze(record, leaseEnd - now);
+    else this.#remind(this.#told, now);
+  }
+
+  /** Each revoke deadline once more, until its lease is over: it may not have heard, or not have understood. */
+  #remind(told: Revocation, now: number): void {
+    told.reach(now);
+    this.#pause(told.until > now ? told.until : told.leaseEnd, now);
   }
 
   /** Into the record: who asks after a restart waits for what is left of the lease, and not for another whole one. */
@@ -242,13 +240,22 @@ export class Custody<Request extends OwnershipRequest, Write extends OwnershipWr
   }
 
   /** To the first that waits: with what the owner hands over, or with the document as stored. */
-  #grant(record: OwnershipRecord, write: Write | undefined): void {
+  #grant(record: OwnershipRecord, came: Came<Write> | undefined): void {
+    const write = came?.write;
     const request = this.#waiting.takeHead() as Request;
     const version = write === undefined ? record.version : record.version + 1;
     const doc = write?.doc ?? record.doc;
-    const next = { epoch: record.epoch + 1, owner: request.node, leaseUntil: undefined, doc, version };
+    const next = {
+      epoch: record.epoch + 1,
+      owner: request.node,
+      leaseUntil: undefined,
+      doc,
+      version,
+      past: pastOf(record),
+    };
     const taken = write === undefined && record.owner !== null && record.owner !== request.node;
-    this.#leaving = taken ? this.#told : undefined;
+    const leaving = taken ? this.#told : undefined;
+    this.#leaving = leaving;
     this.#desk.commit(
       record,
       next,
@@ -257,16 +264,18 @@ export class Custody<Request extends OwnershipRequest, Write extends OwnershipWr
         if (written) {
           if (taken) this.#ground.counters.takenOver += 1;
           if (write !== undefined) this.#ground.counters.handedOver += 1;
+          leaving?.over(now);
           return this.#granted(request, write, next, now);
         }
-        if (write !== undefined) {
+        if (came !== undefined) {
           this.#putBack(request);
-          this.#writeAgain(write);
+          this.#writeAgain(came);
         } else if (this.#desk.hasLostTooOften()) this.#refuse(request, 'busy', this.#delay(now));
         else this.#putBack(request);
       },
-      () => {
+      (now) => {
         this.#leaving = undefined;
+        leaving?.over(now);
         // Whether it was written is not known. Who waits finds out with the next look; who has written is told, and may write again.
         if (write === undefined) return this.#refuse(request, 'internal', undefined);
         this.#rest = NEVER;
@@ -333,8 +342,8 @@ export class Custody<Request extends OwnershipRequest, Write extends OwnershipWr
     else this.#waiting.putBack(request);
   }
 
-  #writeAgain(write: Write): void {
-    if (this.#desk.hasLostTooOften()) this.#refuse(write, 'busy', this.#ground.settings.minimumHold);
-    else this.#writes.unshift(write);
+  #writeAgain(came: Came<Write>): void {
+    if (this.#desk.hasLostTooOften()) this.#refuse(came.write, 'busy', this.#ground.settings.minimumHold);
+    else this.#writes.putBack(came);
   }
 }

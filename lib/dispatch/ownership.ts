@@ -4,8 +4,9 @@
 //
 // Requests and writes of one document are served one at a time. What the store answers is looked at in `tick`, which the sink is asked
 // for by `wake`: so every step knows what time it is. Nothing is kept of a document about which nothing goes on.
-import { Custody, type Ground } from './custody.js';
+import { Custody } from './custody.js';
 import { Deadlines } from './deadlines.js';
+import type { Ground } from './ground.js';
 import { Leases } from './lease.js';
 import {
   OWNERSHIP_DEFAULTS,

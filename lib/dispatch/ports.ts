@@ -2,6 +2,12 @@
 // machines (Bus). PROTOCOL.md section 9.1. Types only; lib/store and lib/bus have the implementations.
 import type { JsonObject } from '../package/package.js';
 
+/** Who owned a document before, and in which epoch last. */
+export interface PastOwner {
+  readonly node: string;
+  readonly epoch: number;
+}
+
 /** Of one user, or of the shared document. */
 export interface OwnershipRecord {
   /** Grows with every change of owner. */
@@ -15,6 +21,8 @@ export interface OwnershipRecord {
   readonly doc: JsonObject;
   /** Grows with every write of the document. */
   readonly version: number;
+  /** The latest last, a few of them: of these a write that comes too late is kept. Undefined: whoever wrote the record did not know. */
+  readonly past?: readonly PastOwner[] | undefined;
 }
 
 /** A write that came too late, kept. */
@@ -41,7 +49,7 @@ export interface Store {
     expect: { readonly epoch: number; readonly version: number },
     next: OwnershipRecord,
   ): Promise<boolean>;
-  /** Durable when it resolves. Of one key the newest MAX_CONFLICTS are kept, and nothing twice. */
+  /** Durable when it resolves. Of one key the newest MAX_CONFLICTS are kept, of one node in it MAX_NODE_CONFLICTS, and nothing twice. */
   keepConflict(copy: ConflictCopy): Promise<void>;
   /** The oldest first. */
   conflicts(key: string): Promise<readonly ConflictCopy[]>;

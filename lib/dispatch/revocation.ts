@@ -12,13 +12,16 @@ interface RevocationGround {
   readonly counters: OwnershipCounters;
 }
 
+/** 102s of one revocation whose answers are known by their ids alone. */
+const MOST_IDS = 16;
+
 export class Revocation {
   readonly owner: string;
   readonly epoch: number;
   readonly #to: string;
   readonly #key: string;
   readonly #ground: RevocationGround;
-  #id: string | undefined;
+  readonly #ids: string[] = [];
   #until: number;
   #leaseEnd: number;
 
@@ -40,9 +43,14 @@ export class Revocation {
     this.#send(now + ground.settings.revokeDeadline, now);
   }
 
-  /** Of the latest 102; undefined: none could be sent. */
-  get id(): string | undefined {
-    return this.#id;
+  /** A 102 could be sent. */
+  get told(): boolean {
+    return this.#ids.length > 0;
+  }
+
+  /** Whether that is the id of one of its 102s. */
+  isAnsweredBy(re: string | undefined): boolean {
+    return re !== undefined && this.#ids.includes(re);
   }
 
   /** Until then the owner may answer, whatever its lease says. */
@@ -54,13 +62,20 @@ export class Revocation {
     return this.#leaseEnd;
   }
 
-  /** The owner is there, perhaps again: what was sent to it before may be lost. */
+  /** The owner is there, perhaps again, or has not answered: what was sent to it before may be lost. */
   reach(now: number): void {
     const { leases, settings } = this.#ground;
     const deadline = now + settings.revokeDeadline;
-    if (this.#id !== undefined) this.#send(Math.max(this.#until, Math.min(deadline, this.#leaseEnd)), now);
+    if (this.told) this.#send(Math.max(this.#until, Math.min(deadline, this.#leaseEnd)), now);
     // Connected, and yet not to be told: then what it sends must not prolong its lease either.
     else if (this.#send(deadline, now)) this.#leaseEnd = leases.end(this.owner, undefined, now);
+  }
+
+  /** It is the owner no longer, or may not be, whatever it has heard: one more 102 of that epoch ends what it may still believe. */
+  over(now: number): void {
+    const until = this.#until;
+    this.#send(now + this.#ground.settings.revokeDeadline, now);
+    this.#until = until;
   }
 
   #send(until: number, now: number): boolean {
@@ -70,7 +85,8 @@ export class Revocation {
     const id = sink.revoke(this.owner, this.#key, terms);
     if (id === undefined) return false;
     counters.revoked += 1;
-    this.#id = id;
+    this.#ids.push(id);
+    if (this.#ids.length > MOST_IDS) this.#ids.shift();
     this.#until = until;
     return true;
   }

@@ -12,7 +12,7 @@ import {
   UD_SAVE,
   UD_TRANSFER,
 } from '../package/core-scopes.js';
-import { CLOCK_TOLERANCE, MAX_TOKEN_TTL } from '../package/limits.js';
+import { CLOCK_TOLERANCE, MAX_NODE_WRITES, MAX_TOKEN_TTL } from '../package/limits.js';
 import type { Nodes } from '../package/nodes.js';
 import type { Claims, JsonObject } from '../package/package.js';
 import type { Context, Incoming, Replied } from '../package/peer-types.js';
@@ -33,6 +33,7 @@ import type { Pending } from './pending.js';
 import { keyOf, receiverOf, SHARED, userOf } from './permissions.js';
 import type { ConflictCopy, Store } from './ports.js';
 import type { Relay } from './relay.js';
+import { Tally } from './tally.js';
 
 /** A request, and who gets its answer. */
 interface Asking extends OwnershipRequest {
@@ -62,6 +63,7 @@ export interface UserDataGround {
 /** Requests that one node may have open, of all documents together: who asks for more waits. */
 const MOST_OPEN = 1_000;
 const BUSY_DELAY = 1_000;
+const WRITE_DELAY = 100;
 
 const userOfKey = (key: string): string | undefined => (key === SHARED ? undefined : key);
 const ofUser = (key: string): { readonly user?: string } => (key === SHARED ? {} : { user: key });
@@ -71,7 +73,8 @@ export class UserData implements OwnershipSink<Asking, Writing> {
   readonly ownership: Ownership<Asking, Writing>;
   readonly #ground: UserDataGround;
   readonly #lease: number;
-  readonly #open = new Map<string, number>();
+  readonly #asking = new Tally(MOST_OPEN);
+  readonly #writing = new Tally(MAX_NODE_WRITES);
 
   constructor(store: Store, ground: UserDataGround, settings: Partial<OwnershipSettings>) {
     this.#ground = ground;
@@ -79,11 +82,14 @@ export class UserData implements OwnershipSink<Asking, Writing> {
     this.ownership = new Ownership(store, this, { wall: ground.wall, ...settings }, ground.now());
   }
 
-  /** Its handlers. A request waits for other nodes, and is bounded here. */
+  /**
+   * Its handlers. A request waits for other nodes, and is bounded here. So are writes: what stands in no line behind handlers is with the
+   * machine before anything that comes after it is answered, a PING above all.
+   */
   serve(router: Router): void {
     router.on(UD_REQ_OWNERSHIP, { waits: true }, (body, ctx) => this.#ask(body, ctx));
-    router.on(UD_SAVE, (body, ctx) => this.#save(body, ctx));
-    router.on(UD_TRANSFER, (body, ctx) => this.#transfer(body, ctx));
+    router.on(UD_SAVE, { waits: true }, (body, ctx) => this.#save(body, ctx));
+    router.on(UD_TRANSFER, { waits: true }, (body, ctx) => this.#transfer(body, ctx));
   }
 
   /** The answer to a 102, or an ERROR about it. */
@@ -122,13 +128,11 @@ export class UserData implements OwnershipSink<Asking, Writing> {
     const user = userOf(body, ctx.header);
     const node = receiverOf(body, user, asker, endpoints, nodes);
     if (typeof node !== 'string') return ctx.refuse(node);
-    const open = this.#open.get(asker.node) ?? 0;
-    if (open >= MOST_OPEN) return ctx.refuse(packageFault('busy', { delay: BUSY_DELAY }));
-    this.#open.set(asker.node, open + 1);
+    if (!this.#asking.enter(asker.node)) return ctx.refuse(packageFault('busy', { delay: BUSY_DELAY }));
     const key = keyOf(user);
     return new Promise((resolve) => {
       const done = (answer: Transfer | Replied): void => {
-        this.#closeOne(asker.node);
+        this.#asking.leave(asker.node);
         resolve(answer);
       };
       const request: Asking = {
@@ -144,51 +148,57 @@ export class UserData implements OwnershipSink<Asking, Writing> {
     });
   }
 
-  #save(body: Save, ctx: Context<typeof UD_SAVE>): Promise<Saved | Replied> {
+  #save(body: Save, ctx: Context<typeof UD_SAVE>): Promise<Saved | Replied> | Replied {
     const { epoch, userData: doc } = body;
+    const { node } = ctx.grant;
     const key = keyOf(userOf(body, ctx.header));
-    return new Promise((resolve) =>
+    if (!this.#writing.enter(node)) return ctx.refuse(packageFault('busy', { delay: WRITE_DELAY }));
+    return new Promise((resolve) => {
+      const done = (answer: Saved | Replied): void => {
+        this.#writing.leave(node);
+        resolve(answer);
+      };
       this.#write({
         kind: 'save',
         key,
-        node: ctx.grant.node,
+        node,
         epoch,
         doc,
-        saved: ({ version }) => resolve({ ...ofUser(key), epoch, version }),
-        refused: (fault) => resolve(ctx.refuse(fault)),
-      }),
-    );
+        saved: ({ version }) => done({ ...ofUser(key), epoch, version }),
+        refused: (fault) => done(ctx.refuse(fault)),
+      });
+    });
   }
 
   /** Unasked, or too late for its 102. */
-  #transfer(body: Transfer, ctx: Context<typeof UD_TRANSFER>): Promise<void> {
+  #transfer(body: Transfer, ctx: Context<typeof UD_TRANSFER>): Promise<void> | Replied {
+    const { node } = ctx.grant;
     const key = keyOf(userOf(body, ctx.header));
-    return new Promise((resolve) =>
+    if (!this.#writing.enter(node)) return ctx.refuse(packageFault('busy', { delay: WRITE_DELAY }));
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#writing.leave(node);
+        resolve();
+      };
       this.#write({
         kind: 'transfer',
         key,
-        node: ctx.grant.node,
+        node,
         epoch: body.epoch,
         doc: body.userData,
         re: ctx.claims.re,
-        saved: () => resolve(),
+        saved: done,
         refused: (fault) => {
           ctx.refuse(fault);
-          resolve();
+          done();
         },
-      }),
-    );
+      });
+    });
   }
 
   #write(write: Writing): void {
     this.ownership.write(write, this.#ground.now());
     this.#ground.moved();
-  }
-
-  #closeOne(node: string): void {
-    const open = (this.#open.get(node) ?? 0) - 1;
-    if (open > 0) this.#open.set(node, open);
-    else this.#open.delete(node);
   }
 
   // ---- what the machine says

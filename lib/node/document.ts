@@ -74,8 +74,11 @@ export class Document<Data extends object = JsonDocument> {
   readonly #over = new AbortController();
   /** What was given to save last, or what came. */
   #kept: JsonObject;
-  /** What the dispatch has for certain. */
-  #stored: JsonObject;
+  /** What the dispatch has for certain; undefined: a save is under way, or nobody knows what became of one. */
+  #stored: JsonObject | undefined;
+  /** The last state is being asked for. */
+  #flushing = false;
+  #givenUp = false;
   #version: number | undefined;
   #saving: Saving | undefined;
   #next: Saving | undefined;
@@ -122,7 +125,7 @@ export class Document<Data extends object = JsonDocument> {
   async release(data: Data = this.data): Promise<void> {
     if (this.revoked.aborted) return;
     const state = stateOf(data, this.#parts.schema);
-    if (JSON.stringify(state) !== JSON.stringify(this.#stored)) await this.save(data);
+    if (this.#stored === undefined || !isSame(state, this.#stored)) await this.save(data);
     if (this.#over.signal.aborted) return;
     this.revoke('released');
     await this.#port.letGo(this as unknown as Document);
@@ -138,9 +141,37 @@ export class Document<Data extends object = JsonDocument> {
     return this.#kept;
   }
 
-  /** @internal Something was saved that the dispatch may not have. */
+  /** @internal The dispatch may not have its last state, and is to have it: one that was refused for good was told when it was. */
   get dirty(): boolean {
-    return this.#kept !== this.#stored;
+    return (this.#flushing || this.#kept !== this.#stored) && !this.#givenUp && this.why !== 'stale';
+  }
+
+  /** @internal The same of what is known by now, looked at more closely. */
+  owes(): boolean {
+    if (this.#stored !== undefined && isSame(this.#kept, this.#stored)) this.#kept = this.#stored;
+    return this.#kept !== this.#stored && !this.#givenUp;
+  }
+
+  /** @internal The dispatch has it now, or has kept it aside. */
+  stored(state: JsonObject): void {
+    this.#stored = state;
+  }
+
+  /** @internal Its last state is not to be had any more. False: that was known, or it is stored. */
+  giveUp(): boolean {
+    if ((!this.owes() && !this.#flushing) || this.#givenUp || this.why === 'stale') return false;
+    this.#givenUp = true;
+    return true;
+  }
+
+  /** @internal */
+  get isGivenUp(): boolean {
+    return this.#givenUp;
+  }
+
+  /** @internal Resolves when no save is under way. */
+  async idle(): Promise<void> {
+    while (this.#saving !== undefined) await this.#saving.promise.catch(() => {});
   }
 
   /** @internal Why it is lost; undefined: it is not. */
@@ -175,6 +206,7 @@ export class Document<Data extends object = JsonDocument> {
     const { flush, schema } = this.#parts;
     // What was lost before is not asked for again: it may have been written without the right to it.
     if (!owned || flush === undefined) return this.#kept;
+    this.#flushing = true;
     try {
       const given = await this.#within(deadline, (signal) =>
         flush(this as unknown as Document, { why, to, deadline, signal }),
@@ -184,6 +216,7 @@ export class Document<Data extends object = JsonDocument> {
     } catch (reason) {
       this.#port.failed(reason);
     }
+    this.#flushing = false;
     return this.#kept;
   }
 
@@ -200,6 +233,7 @@ export class Document<Data extends object = JsonDocument> {
 
   #begin(saving: Saving): Promise<number> {
     this.#saving = saving;
+    this.#stored = undefined;
     const { state } = saving;
     this.#port
       .save(this as unknown as Document, state)
@@ -223,3 +257,5 @@ export class Document<Data extends object = JsonDocument> {
 }
 
 const LATE = Symbol('late');
+
+const isSame = (a: JsonObject, b: JsonObject): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);

@@ -1,17 +1,18 @@
 // The documents of one node: asked for, granted, saved, asked back, and lost when the dispatch was not reached for a lease. Each user has at most
-// one document here. What was let go is remembered for a while, since a revoke may come twice, or after the fact. PROTOCOL.md section 9.1.
-import { UD_REQ_OWNERSHIP, UD_SAVE, UD_TRANSFER } from '../package/core-scopes.js';
+// one document here. What was let go is remembered for a while, since a revoke may come twice, or after the fact; how it goes is parting.ts's.
+// PROTOCOL.md section 9.1.
+import { UD_SAVE } from '../package/core-scopes.js';
 import { PackageError } from '../package/errors.js';
 import { isSnowflake } from '../package/identifier.js';
 import { OWNERSHIP_TIMEOUT, REQUEST_TIMEOUT, REVOKE_DEADLINE } from '../package/limits.js';
 import type { JsonObject } from '../package/package.js';
-import type { PeerFace } from '../package/peer-types.js';
-import { Acquire } from './acquire.js';
+import { Asking } from './asking.js';
 import { Document, type DocumentPort, type Flush, type FlushTerms } from './document.js';
 import { keyOf, Left } from './left.js';
+import { Parting, type PartingCounters, type PartingPort } from './parting.js';
 import type { RevokedWhy } from './revoked.js';
-import type { NodeRoad } from './road.js';
 import { type DocumentSchema, type JsonDocument, readState } from './state.js';
+import { Turns } from './turns.js';
 import { pause } from './waits.js';
 
 export interface OwnOptions<Data extends object = JsonDocument> {
@@ -24,24 +25,11 @@ export interface OwnOptions<Data extends object = JsonDocument> {
   readonly timeout?: number | undefined;
 }
 
-/** The other end. */
-type Dispatch = Pick<PeerFace, 'call' | 'send'>;
-
-export interface DocumentsPort extends Pick<NodeRoad, 'after' | 'chance' | 'now'> {
+export interface DocumentsPort extends PartingPort {
   readonly node: string;
-  /** Aborted when the node is closed. */
-  readonly over: AbortSignal;
-  /** While there is a connection. */
-  readonly peer: Dispatch | undefined;
-  opened(scope: number, signal?: AbortSignal, timeout?: number): Promise<Dispatch>;
-  /** What was sent then has had a good answer. */
-  prove(sentAt: number): void;
   isOver(now: number): boolean;
-  /** A sign of life, answered. */
-  ping(): Promise<void>;
   /** Something is owned, or nothing any more. */
   moved(): void;
-  failed(error: unknown): void;
 }
 
 /** Of the dispatch: it is ours by this epoch. */
@@ -54,39 +42,59 @@ export interface Grant {
 /** What the owner's caller knows of it. */
 type Wanted = Pick<OwnOptions<never>, 'flush' | 'schema'>;
 
-export interface DocumentCounters {
+export interface DocumentCounters extends PartingCounters {
   owned: number;
+  /** Writes that were acknowledged. */
   saved: number;
   /** By 102. */
   revoked: number;
   fenced: number;
   /** Writes that came too late. */
   stale: number;
+  /** Let go unasked. */
   released: number;
+  /** Last states that may not be stored: each was told. */
+  unsaved: number;
 }
 
-/** How long a grant may come late, in ms. */
-const UNWANTED_MS = 2 * OWNERSHIP_TIMEOUT;
 /** ms before a save is tried again, where nobody says how long. */
 const AGAIN_MS = 250;
 const SAVE_AGAIN: readonly string[] = ['busy', 'rate_limited', 'timeout', 'lost'];
 /** Part of the time to let go that is left for the way to the dispatch. */
 const ON_THE_WAY = 0.1;
+/**
+ * Writes under way, of all documents together: what is answered `busy`, because a session takes no more or the dispatch does not, comes later
+ * than what has waited here.
+ */
+const MOST_WRITES = 32;
 
 export class Documents implements DocumentPort {
-  readonly counters: DocumentCounters = { owned: 0, saved: 0, revoked: 0, fenced: 0, stale: 0, released: 0 };
+  readonly counters: DocumentCounters = {
+    owned: 0,
+    saved: 0,
+    revoked: 0,
+    fenced: 0,
+    stale: 0,
+    released: 0,
+    unsaved: 0,
+  };
   readonly #port: DocumentsPort;
   readonly #live = new Map<string, Document>();
-  readonly #asked = new Map<string, Acquire>();
-  /** Asked for and given up: what is granted all the same goes back. */
-  readonly #unwanted = new Map<string, number>();
+  readonly #asking: Asking<Wanted>;
   readonly #left: Left;
+  readonly #turns = new Turns(MOST_WRITES);
+  readonly #parting: Parting;
   /** Last states that are being asked for. */
-  readonly #handing = new Set<Promise<JsonObject>>();
+  readonly #handing = new Set<Promise<unknown>>();
 
   constructor(port: DocumentsPort, lease: number) {
     this.#port = port;
     this.#left = new Left(lease);
+    this.#parting = new Parting(port, this.#turns, this.counters);
+    this.#asking = new Asking(port, {
+      before: (key) => this.#parting.of(key),
+      adopt: (grant, wanted) => this.#adopt(grant, wanted),
+    });
   }
 
   get list(): readonly Document[] {
@@ -95,7 +103,8 @@ export class Documents implements DocumentPort {
 
   /** There is something to let go, or something under way. */
   get busy(): boolean {
-    return this.#live.size + this.#handing.size + this.#asked.size > 0;
+    const under = this.#live.size + this.#handing.size + this.#asking.size;
+    return under > 0 || this.#parting.busy || this.#left.unsure().length > 0;
   }
 
   own<Data extends object>(user: string | undefined, options: OwnOptions<Data>): Promise<Document<Data>> {
@@ -106,11 +115,8 @@ export class Documents implements DocumentPort {
     this.look();
     const live = this.#live.get(key);
     if (live !== undefined) return Promise.resolve(live as unknown as Document<Data>).then(sameSchema(schema));
-    const asked = this.#asked.get(key);
-    const acquire = asked ?? this.#ask(user, options as Wanted);
-    const waiting = acquire.wait(signal, timeout) as unknown as Promise<Document<Data>>;
-    if (asked === undefined) acquire.begin(this.#port.over);
-    return waiting.then(sameSchema(schema));
+    const waiting = this.#asking.wait(user, options as Wanted, signal, timeout);
+    return (waiting as unknown as Promise<Document<Data>>).then(sameSchema(schema));
   }
 
   /** A grant that no request waits for: somebody has made us the owner, or we have given up too early. Undefined: it is not wanted. */
@@ -118,41 +124,60 @@ export class Documents implements DocumentPort {
     const key = keyOf(grant);
     const live = this.#live.get(key);
     const { epoch = 0 } = grant;
-    // What is asked for comes again, in a newer epoch.
-    if (this.#asked.has(key) || (live !== undefined && live.epoch >= epoch)) return undefined;
+    if (live !== undefined && live.epoch >= epoch) return undefined;
     live?.revoke('stale');
+    // What is asked for comes again, in a newer epoch.
+    if (this.#asking.has(key)) return undefined;
     const document = this.#adopt(grant, {});
-    if (!this.#unwanted.delete(key)) return document;
+    if (!this.#asking.takeUnwanted(key)) return document;
     this.giveBack(document);
     return undefined;
   }
 
-  /** The dispatch asks for a document. Undefined: it is not ours, and we do not write it. */
+  /** The dispatch asks for a document: it, with its last state. Undefined: it is not ours, and we do not write it. */
   async handOver(
     user: string | undefined,
     epoch: number,
     { to, deadline = REVOKE_DEADLINE }: { readonly to?: string | undefined; readonly deadline?: number | undefined },
-  ): Promise<JsonObject | undefined> {
+  ): Promise<Document | undefined> {
+    const live = this.#live.get(keyOf({ user }));
+    if (live !== undefined && live.epoch < epoch) live.revoke('stale');
     const found = this.#find(user, epoch) ?? (await this.#findLater(user, epoch));
-    if (found === undefined) return undefined;
-    const was = found.revoked.aborted;
-    if (!was) this.counters.revoked++;
-    const state = found.handOver('asked', deadline * (1 - ON_THE_WAY), to);
-    this.#handing.add(state);
-    return state.finally(() => {
-      this.#handing.delete(state);
-      this.#left.handed(found, this.#port.now());
-    });
+    if (found !== undefined) await this.#hand(found, deadline, to);
+    return found;
+  }
+
+  /** It has asked, and its package was refused: nobody answers it, and what it has asked for is no less lost. Undefined: of whatever epoch. */
+  askedInVain(user: string | undefined, epoch: number | undefined): void {
+    const live = this.#live.get(keyOf({ user }));
+    if (live === undefined || (epoch !== undefined && epoch < live.epoch)) return;
+    void this.#hand(live, REVOKE_DEADLINE, undefined).then(() => this.sendOff(live));
   }
 
   /** All that is owned goes, with its last state, within so many ms. */
   async closeAll(deadline: number): Promise<void> {
-    for (const acquire of [...this.#asked.values()]) acquire.cancel();
+    this.#asking.cancel();
     const going = this.list.map(async (document) => {
       await document.handOver('closed', deadline * (1 - ON_THE_WAY));
-      this.#transfer(document);
+      await this.letGo(document);
     });
-    await Promise.all([...going, ...this.#handing]);
+    const fenced = this.#fenced().map((document) => this.letGo(document));
+    let answers = this.#handing.size > 0;
+    await Promise.allSettled([...going, ...fenced]);
+    for (; this.#handing.size > 0; answers = true) await Promise.allSettled(this.#handing);
+    await this.#parting.all();
+    // An answer to who has asked is no call: whoever answers what comes after it has heard it.
+    if (!answers) return;
+    await pause((ms, call) => this.after(ms, call), 0, this.#port.over);
+    await this.#parting.prove();
+  }
+
+  /** For good. */
+  end(): void {
+    const cause = new PackageError('lost', { scope: UD_SAVE.id });
+    this.revokeAll('closed');
+    for (const document of this.#left.unsure()) this.#parting.giveUp(document, cause);
+    this.#parting.end(cause);
   }
 
   revokeAll(why: RevokedWhy): void {
@@ -162,23 +187,32 @@ export class Documents implements DocumentPort {
     }
   }
 
-  /**
-   * There is a connection again: what was lost meanwhile, or handed over on one that broke, goes where it belongs if something in it may not be
-   * stored: into the record, or among the conflicts. `proven`: before this connection.
-   */
-  returned(proven: number): void {
-    for (const document of this.#left.unsure(proven)) this.#transfer(document);
+  /** There is a connection again: what was lost meanwhile goes where it belongs, into the record or among the conflicts. */
+  returned(): void {
+    for (const document of this.#fenced()) this.sendOff(document);
+  }
+
+  /** Of a package of ours that nobody waits for. True: it was one of those by which documents go. */
+  refused(error: PackageError, re: string | undefined): boolean {
+    return this.#parting.refused(error, re);
   }
 
   forget(now: number): void {
     this.#left.forget(now);
-    for (const [key, until] of this.#unwanted) if (until <= now) this.#unwanted.delete(key);
+    this.#asking.forget(now);
   }
 
   /** As it came: nobody here wants it. */
   giveBack(document: Document): void {
     document.revoke('released');
-    this.letGo(document).catch((reason: unknown) => this.failed(reason));
+    this.sendOff(document);
+  }
+
+  /** Nobody waits for it. A last state that is lost was told already. */
+  sendOff(document: Document): void {
+    this.letGo(document).catch((reason: unknown) => {
+      if (!document.isGivenUp && !this.#port.over.aborted) this.failed(reason);
+    });
   }
 
   // ---- what documents ask for
@@ -203,38 +237,54 @@ export class Documents implements DocumentPort {
   }
 
   async save(document: Document, userData: JsonObject): Promise<number> {
-    const { user, epoch } = document;
-    const body = { ...(user === undefined ? {} : { user }), epoch, userData };
     for (;;) {
       try {
-        const peer = this.#port.peer ?? (await this.#port.opened(UD_SAVE.id, document.revoked));
-        const sentAt = this.#port.now();
-        const { version } = await peer.call(UD_SAVE, body, { timeout: REQUEST_TIMEOUT });
-        this.#port.prove(sentAt);
-        this.counters.saved++;
-        return version;
+        return await this.#turns.run(() => this.#saveOnce(document, userData), document.revoked);
       } catch (reason) {
         await this.#saveFailed(document, reason);
       }
     }
   }
 
-  async letGo(document: Document): Promise<void> {
-    this.counters.released++;
-    for (;;) {
-      try {
-        await this.#port.opened(UD_TRANSFER.id);
-        this.#transfer(document);
-        // Packages are heard in their order: whoever answers this has heard that.
-        return await this.#port.ping();
-      } catch (reason) {
-        if (!(reason instanceof PackageError) || !SAVE_AGAIN.includes(reason.code) || this.#port.over.aborted)
-          throw reason;
-      }
-    }
+  letGo(document: Document): Promise<void> {
+    return this.#parting.letGo(document);
   }
 
   // ---- inside
+
+  async #saveOnce(document: Document, userData: JsonObject): Promise<number> {
+    const { user, epoch } = document;
+    const body = { ...(user === undefined ? {} : { user }), epoch, userData };
+    const peer = this.#port.peer ?? (await this.#port.opened(UD_SAVE.id, document.revoked));
+    const sentAt = this.#port.now();
+    const { version } = await peer.call(UD_SAVE, body, { timeout: REQUEST_TIMEOUT });
+    this.#port.prove(sentAt);
+    this.counters.saved++;
+    return version;
+  }
+
+  /** Somebody else is to have it. Resolves when its last state is there and stored, or the time for that is over. */
+  async #hand(document: Document, deadline: number, to: string | undefined): Promise<void> {
+    if (!document.revoked.aborted) this.counters.revoked++;
+    const handing = this.#settle(document, deadline * (1 - ON_THE_WAY), to);
+    this.#handing.add(handing);
+    await handing.finally(() => this.#handing.delete(handing));
+  }
+
+  async #settle(document: Document, deadline: number, to: string | undefined): Promise<void> {
+    const until = this.#port.now() + deadline;
+    await document.handOver('asked', deadline, to);
+    const settled = new AbortController();
+    // What is not stored by then the answer has with it all the same.
+    const late = pause((ms, call) => this.after(ms, call), Math.max(0, until - this.#port.now()), settled.signal);
+    await Promise.race([this.#parting.settle(document), late]);
+    settled.abort();
+  }
+
+  /** Lost while there was no connection, with a last state that is still to go. */
+  #fenced(): readonly Document[] {
+    return this.#left.unsure().filter(({ why }) => why === 'fenced');
+  }
 
   /** Returns when it may be tried again. */
   async #saveFailed(document: Document, reason: unknown): Promise<void> {
@@ -247,44 +297,6 @@ export class Documents implements DocumentPort {
     if (!(reason instanceof PackageError) || !SAVE_AGAIN.includes(reason.code)) throw reason;
     if (this.#port.over.aborted) throw reason;
     if (reason.code !== 'lost') await pause((ms, call) => this.after(ms, call), reason.delay ?? AGAIN_MS, revoked);
-  }
-
-  #ask(user: string | undefined, wanted: Wanted): Acquire {
-    const key = keyOf({ user });
-    const { after, chance, now } = this.#port;
-    const acquire: Acquire = new Acquire({
-      after,
-      chance,
-      now,
-      ask: (signal, timeout) => this.#askOnce(user, wanted, signal, timeout),
-      over: (which, settled) => {
-        if (this.#asked.get(key) === which) this.#asked.delete(key);
-        if (!settled) this.#unwanted.set(key, now() + UNWANTED_MS);
-      },
-    });
-    this.#asked.set(key, acquire);
-    this.#unwanted.delete(key);
-    return acquire;
-  }
-
-  async #askOnce(
-    user: string | undefined,
-    wanted: Wanted,
-    signal: AbortSignal,
-    timeout: number,
-  ): Promise<Document | undefined> {
-    const { node } = this.#port;
-    const peer = this.#port.peer ?? (await this.#port.opened(UD_REQ_OWNERSHIP.id, signal));
-    const sentAt = this.#port.now();
-    const body = { nodeID: node, ...(user === undefined ? {} : { user }) };
-    const grant = await peer.call(UD_REQ_OWNERSHIP, body, { signal, timeout });
-    this.#port.prove(sentAt);
-    if (grant.user !== user || grant.epoch === undefined) {
-      throw new PackageError('bad_answer', { scope: UD_REQ_OWNERSHIP.id, from: 'dispatch' });
-    }
-    const document = this.#adopt(grant, wanted);
-    // It may have waited long for an owner that did not let go, longer than our own lease is proven: then the next try proves it.
-    return document.revoked.aborted ? undefined : document;
   }
 
   /** A TypeError: its data is not what the schema says; then it goes back as it came. */
@@ -314,11 +326,6 @@ export class Documents implements DocumentPort {
     throw wrong;
   }
 
-  #transfer({ user, epoch, kept }: Document): void {
-    const body = { ...(user === undefined ? {} : { user }), epoch, userData: kept };
-    this.#port.peer?.send(UD_TRANSFER, body);
-  }
-
   #find(user: string | undefined, epoch: number): Document | undefined {
     const key = keyOf({ user });
     const live = this.#live.get(key);
@@ -327,7 +334,7 @@ export class Documents implements DocumentPort {
 
   /** It may have been granted by the very package before: then whoever asked for it has not been told yet. */
   async #findLater(user: string | undefined, epoch: number): Promise<Document | undefined> {
-    if (!this.#asked.has(keyOf({ user }))) return undefined;
+    if (!this.#asking.has(keyOf({ user }))) return undefined;
     await pause((ms, call) => this.after(ms, call), 0, this.#port.over);
     return this.#find(user, epoch);
   }

@@ -11,6 +11,8 @@ const MOST_HELD = 1_024;
 
 export class Gate {
   readonly #after: NodeRoad['after'];
+  /** What is being received, while it is. */
+  current: string | undefined;
   #opening = false;
   #held: { readonly text: string; readonly pass: Pass }[] | undefined = [];
 
@@ -20,7 +22,7 @@ export class Gate {
 
   take(text: string, pass: Pass): void {
     const held = this.#held;
-    if (held === undefined || held.length >= MOST_HELD || isAnswer(text)) pass(text);
+    if (held === undefined || held.length >= MOST_HELD || isAnswer(text)) this.#pass(text, pass);
     else held.push({ text, pass });
   }
 
@@ -31,8 +33,14 @@ export class Gate {
     this.#after(0, () => {
       const held = this.#held ?? [];
       this.#held = undefined;
-      for (const { text, pass } of held) pass(text);
+      for (const { text, pass } of held) this.#pass(text, pass);
     });
+  }
+
+  #pass(text: string, pass: Pass): void {
+    this.current = text;
+    pass(text);
+    this.current = undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 // Documents that were ours until a moment ago, and their last state: a revoke may come a second time over another connection, or cross with a
-// release. For some leases, and so many. PROTOCOL.md section 9.1.
+// release. For some leases, and so many; one whose last state may not be stored, until it is. PROTOCOL.md section 9.1.
 import type { Document } from './document.js';
 
 const MOST = 1_024;
@@ -9,10 +9,6 @@ interface Entry {
   readonly document: Document;
   /** Monotonic ms. */
   readonly until: number;
-  /** When it was handed over; a package sent later that was answered proves that it has arrived. */
-  handedAt: number | undefined;
-  /** It was brought again. */
-  brought: boolean;
 }
 
 export class Left {
@@ -29,7 +25,7 @@ export class Left {
     this.forget(now);
     const key = keyOf(document);
     this.#entries.delete(key);
-    this.#entries.set(key, { document, until: now + this.#keep, handedAt: undefined, brought: false });
+    this.#entries.set(key, { document, until: now + this.#keep });
   }
 
   find(user: string, epoch: number): Document | undefined {
@@ -37,28 +33,15 @@ export class Left {
     return found?.epoch === epoch ? found : undefined;
   }
 
-  handed(document: Document, now: number): void {
-    const entry = this.#entries.get(keyOf(document));
-    if (entry?.document === document) entry.handedAt = now;
-  }
-
-  /** Those whose last state may not be stored, each once. `proven`: what was sent until then has arrived. */
-  unsure(proven: number): Document[] {
-    const unsure: Document[] = [];
-    for (const entry of this.#entries.values()) {
-      const { document, handedAt, brought } = entry;
-      const lost = document.why === 'fenced' || (handedAt !== undefined && handedAt >= proven);
-      if (brought || !lost || !document.dirty) continue;
-      entry.brought = true;
-      unsure.push(document);
-    }
-    return unsure;
+  /** Those whose last state may not be stored. */
+  unsure(): Document[] {
+    return [...this.#entries.values()].flatMap(({ document }) => (document.dirty ? [document] : []));
   }
 
   forget(now: number): void {
-    for (const [key, { until }] of this.#entries) {
+    for (const [key, { document, until }] of this.#entries) {
       if (until > now && this.#entries.size < MOST) return;
-      this.#entries.delete(key);
+      if (!document.dirty) this.#entries.delete(key);
     }
   }
 }

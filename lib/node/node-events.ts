@@ -5,7 +5,13 @@ import type { PackageError } from '../package/errors.js';
 import type { Claims } from '../package/package.js';
 import { Emitter } from '../websocket/emitter.js';
 import type { Document } from './document.js';
-import type { NodeEnd } from './uplink.js';
+import type { WayEnd } from './uplink.js';
+
+/** How a node ended. */
+export interface NodeEnd extends WayEnd {
+  /** Last states of documents that may not be stored: an Unsaved was told of each. */
+  readonly unsaved: number;
+}
 
 export interface NodeEvents {
   /** The dispatch answers: at first, or again. */
@@ -16,7 +22,7 @@ export interface NodeEvents {
   retry: [retry: { readonly attempt: number; readonly wait: number; readonly cause: Error }];
   /** Somebody else has made us the owner of a document. When nobody listens it goes back at once. */
   assigned: [document: Document];
-  /** Our fault: a handler, a flush or a listener failed, an answer was not what its scope says. */
+  /** Our fault: a handler, a flush or a listener failed, an answer was not what its scope says. An Unsaved: a last state may be lost. */
   error: [error: Error];
   /** An ERROR about a package of ours that nobody waits for, and that package's jti. */
   refused: [error: PackageError, re: string | undefined];

@@ -16,6 +16,7 @@ import type {
   PeerCounters,
   SendOptions,
 } from '../package/peer-types.js';
+import { Rates } from '../package/rates.js';
 import { ReplayCache } from '../package/replay.js';
 import { type ReplyGiven, type RouteDefinition, type RouteOptions, Router } from '../package/router.js';
 import type { AnyScope, BodySchema, defineScope, ReplyOf } from '../package/scope.js';
@@ -24,11 +25,12 @@ import type { Document } from './document.js';
 import { type DocumentCounters, Documents, type OwnOptions } from './documents.js';
 import { Gate } from './gate.js';
 import { Lease } from './lease.js';
-import { NodeBell, type NodeEvents } from './node-events.js';
+import { NodeBell, type NodeEnd, type NodeEvents } from './node-events.js';
 import type { NodeRoad } from './road.js';
 import type { DocumentSchema, JsonDocument } from './state.js';
-import { type NodeEnd, type NodeState, Uplink } from './uplink.js';
-import { revokes, transfers } from './userdata.js';
+import { type NodeState, Uplink } from './uplink.js';
+import { aroundOthers, revokeIn, revokes, transfers } from './userdata.js';
+import { pause } from './waits.js';
 
 /** Who it is and how it behaves, every default filled in. */
 export interface NodeSettings {
@@ -139,7 +141,7 @@ export class Node {
 
   /** Runs around every handler, in the order of use. */
   use(middleware: Middleware<Node>): this {
-    this.#router.use(middleware);
+    this.#router.use(aroundOthers(middleware));
     return this;
   }
 
@@ -191,8 +193,8 @@ export class Node {
   }
 
   /**
-   * Lets every document go, with its last state, so that the next owner need not wait, and closes. `timeout`: ms for that; 0: at once.
-   * Resolves with how it ended.
+   * Lets every document go, with its last state, so that the next owner need not wait, and closes. `timeout`: ms for that, and for the
+   * connection to come back if it is lost; 0: at once. Resolves with how it ended, and how many last states may not be stored.
    */
   close({ timeout = REVOKE_DEADLINE }: { readonly timeout?: number | undefined } = {}): Promise<NodeEnd> {
     this.#closing ??= this.#close(timeout);
@@ -209,16 +211,14 @@ export class Node {
   }
 
   async #close(timeout: number): Promise<NodeEnd> {
-    if (timeout > 0 && this.#documents.busy && this.state === 'open') {
-      const control = new AbortController();
-      const cancel = this.#road.after(timeout, () => control.abort());
-      const late = new Promise<void>((resolve) => control.signal.addEventListener('abort', () => resolve()));
-      // Whoever answers the PING has heard what went before.
-      const gone = this.#documents.closeAll(timeout).then(() => this.#ping());
-      await Promise.race([gone.catch((reason: unknown) => this.#failed(reason)), late]);
-      cancel();
+    if (timeout > 0 && this.#documents.busy && this.state !== 'closed') {
+      const gone = new AbortController();
+      const late = pause((ms, call) => this.#road.after(ms, call), timeout, gone.signal);
+      await Promise.race([this.#documents.closeAll(timeout).catch((reason: unknown) => this.#failed(reason)), late]);
+      gone.abort();
     }
-    return this.#uplink.close(1000, '');
+    await this.#uplink.close(1000, '');
+    return this.closed;
   }
 
   async #askLater<S extends AnyScope>(scope: S, ...rest: Arguments<S, CallOptions>): Promise<Answer<ReplyOf<S>>> {
@@ -248,12 +248,14 @@ export class Node {
       isOver: (now) => this.#lease.isOver(now),
       ping: () => this.#ping(),
       moved: () => this.#pace.moved(),
+      refused: (error, re) => this.#bell.tell('refused', error, re),
       failed: (error) => this.#failed(error),
     };
   }
 
   #sink(settings: NodeSettings): ConstructorParameters<typeof Uplink<Node>>[2] {
     const replay = new ReplayCache(this.#road.wall());
+    const rates = new Rates();
     const { audience, maxConcurrent, maxWaiting, maxCalls, limit } = settings;
     const gate = new Gate((ms, call) => this.#road.after(ms, call));
     const limits = { maxConcurrent, maxWaiting, maxCalls, limit };
@@ -265,6 +267,7 @@ export class Node {
         keys,
         audience,
         replay,
+        rates,
         now: () => this.#road.now(),
         wall: () => this.#road.wall(),
         random: (size) => this.#road.random(size),
@@ -273,17 +276,23 @@ export class Node {
         gate: (text, pass) => gate.take(text, pass),
         events: {
           failed: (error) => this.#failed(error),
-          refused: (error, re) => this.#bell.tell('refused', error, re),
-          rejected: (fault, claims) => this.#bell.tell('rejected', fault, claims),
+          refused: (error, re) => {
+            if (!this.#documents.refused(error, re)) this.#bell.tell('refused', error, re);
+          },
+          rejected: (fault, claims) => {
+            // With claims its signature holds.
+            const asked = claims === undefined ? undefined : revokeIn(gate.current, this.nodeID);
+            if (asked !== undefined) this.#documents.askedInVain(asked.user, asked.epoch);
+            this.#bell.tell('rejected', fault, claims);
+          },
         },
       }),
       opened: (sentAt) => {
         this.#opened++;
         gate.open();
-        const { proven } = this.#lease;
         this.#lease.prove(sentAt);
         this.#lease.up();
-        this.#documents.returned(proven);
+        this.#documents.returned();
         this.#pace.moved();
         this.#bell.tell('open');
       },
@@ -294,10 +303,11 @@ export class Node {
       retry: (retry) => this.#bell.tell('retry', retry),
       closed: (end) => {
         this.#lease.down();
-        this.#documents.revokeAll('closed');
+        this.#documents.end();
         this.#pace.stop();
-        this.#bell.tell('close', end);
-        this.#ended(end);
+        const { unsaved } = this.#documents.counters;
+        this.#bell.tell('close', { ...end, unsaved });
+        this.#ended({ ...end, unsaved });
         this.#bell.removeAllListeners();
       },
       failed: (error) => this.#failed(error),
@@ -326,7 +336,7 @@ export class Node {
   }
 
   #assigned(document: Document): void {
-    if (this.#bell.listenerCount('assigned') === 0) this.#documents.giveBack(document);
+    if (this.#closing !== undefined || this.#bell.listenerCount('assigned') === 0) this.#documents.giveBack(document);
     else this.#bell.tell('assigned', document);
   }
 

@@ -16,8 +16,8 @@ import { pause, waitFor } from './waits.js';
 /** connecting: it never was open. lost: it was, and is looked for. closed: for good. */
 export type NodeState = 'connecting' | 'open' | 'lost' | 'closed';
 
-/** How a node ended. */
-export interface NodeEnd {
+/** How a way to the dispatch ended. */
+export interface WayEnd {
   /** The close code of its last connection, or the code of its session; undefined: it had none then. */
   readonly code: number | string | undefined;
   readonly reason: string;
@@ -35,9 +35,9 @@ export interface UplinkSink<Data> {
   settings(way: NodeWay): PackageLinkSettings<Data>;
   /** The dispatch has answered what was sent then. */
   opened(sentAt: number): void;
-  lost(why: NodeEnd): void;
+  lost(why: WayEnd): void;
   retry(retry: { readonly attempt: number; readonly wait: number; readonly cause: Error }): void;
-  closed(end: NodeEnd): void;
+  closed(end: WayEnd): void;
   failed(error: Error): void;
 }
 
@@ -56,7 +56,7 @@ export class Uplink<Data> {
   readonly #waiting = new Set<{ done(peer: Peer<Data>): void; failed(error: Error): void }>();
   #state: NodeState = 'connecting';
   #link: Link<Data> | undefined;
-  #end: NodeEnd | undefined;
+  #end: WayEnd | undefined;
   #attempt = 0;
 
   constructor(road: NodeRoad, terms: UplinkTerms, sink: UplinkSink<Data>) {
@@ -125,11 +125,11 @@ export class Uplink<Data> {
   }
 
   /** For good. */
-  async close(code: number, reason: string): Promise<NodeEnd> {
+  async close(code: number, reason: string): Promise<WayEnd> {
     const link = this.#link;
     this.#finish({ code: link === undefined ? undefined : code, reason });
     await link?.close(code, reason);
-    return this.#end as NodeEnd;
+    return this.#end as WayEnd;
   }
 
   /** Until it is open, or another try makes no sense. */
@@ -218,7 +218,7 @@ export class Uplink<Data> {
     });
   }
 
-  #lose(end: NodeEnd): void {
+  #lose(end: WayEnd): void {
     if (this.#state === 'closed') return;
     if (this.#state === 'open') {
       this.#state = 'lost';
@@ -239,7 +239,7 @@ export class Uplink<Data> {
       });
   }
 
-  #finish(end: NodeEnd): void {
+  #finish(end: WayEnd): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#end = end;
@@ -252,7 +252,7 @@ export class Uplink<Data> {
 const isDistrusted = (error: Error): boolean => error instanceof PackageError && error.code === 'bad_token';
 
 /** Of a session the reason alone tells. */
-const isForGood = ({ code, reason }: NodeEnd): boolean =>
+const isForGood = ({ code, reason }: WayEnd): boolean =>
   Object.entries(NODE_CLOSE).some(([word, close]) => close === code || (typeof code === 'string' && word === reason));
 
 /** The first PING had no answer: why. */

@@ -42,8 +42,13 @@ export const REVOKE_DEADLINE = 5_000;
 export const MINIMUM_HOLD = 1_000;
 /** Requests that may wait for one document. */
 export const MAX_WAITING = 16;
-/** Conflict copies kept of one document. */
+/** Conflict copies kept of one document; and of these, of one node. */
 export const MAX_CONFLICTS = 16;
+export const MAX_NODE_CONFLICTS = 4;
+/** Former owners of a document that are remembered. */
+export const MAX_PAST_OWNERS = 8;
+/** Writes of one node that the store has not answered yet: each holds a document in memory. */
+export const MAX_NODE_WRITES = 512;
 
 /** The longest secret below this is refused (RFC 7518 section 3.2). */
 export const MIN_SECRET = 32;

@@ -2,14 +2,14 @@
 // first needed and forgotten when it is full again; kept for all peers at once, since a bucket that ended with its connection would be full
 // for who comes again. PROTOCOL.md sections 8.1 (delay) and 8.4 (rate).
 import { type Rate, TokenBucket } from '../bytes/rate.js';
-import { PING_RESPONSE, UD_REVOKE, UD_SAVE, UD_SAVED, UD_TRANSFER } from './core-scopes.js';
+import { PING, PING_RESPONSE, UD_REVOKE, UD_SAVE, UD_SAVED, UD_TRANSFER } from './core-scopes.js';
 
 /** So many are senders we know, each with many scopes. Above it the oldest go, which forgives and never grows. */
 const MOST = 65_536;
 
 /** What keeps a document to one owner and its last state safe has no limit but one of its own: it answers, or ends, what was granted before. */
 const UNLIMITED: ReadonlySet<number> = new Set(
-  [PING_RESPONSE, UD_TRANSFER, UD_REVOKE, UD_SAVE, UD_SAVED].map(({ id }) => id),
+  [PING, PING_RESPONSE, UD_TRANSFER, UD_REVOKE, UD_SAVE, UD_SAVED].map(({ id }) => id),
 );
 
 interface Kept {

@@ -10,9 +10,9 @@ import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClassicLevel } from 'classic-level';
 import type { ConflictCopy, OwnershipRecord, Store } from '../dispatch/ports.js';
-import { MAX_CONFLICTS } from '../package/limits.js';
 import {
   checkKey,
+  crowdedOut,
   type Head,
   isHead,
   isSameConflict,
@@ -49,14 +49,14 @@ const MAX_BATCH = 256;
 /** What a batch will have changed: made one operation at a time, each seeing those before it. */
 interface Draft {
   readonly heads: Map<string, Head>;
-  readonly conflicts: Map<string, Conflicts>;
+  /** The oldest first. */
+  readonly conflicts: Map<string, readonly Numbered[]>;
   readonly changes: Map<string, Change>;
 }
 
-/** Numbered from `first` on. */
-interface Conflicts {
-  readonly copies: readonly ConflictCopy[];
-  readonly first: number;
+interface Numbered {
+  readonly number: number;
+  readonly copy: ConflictCopy;
 }
 
 interface Operation {
@@ -106,14 +106,16 @@ class LevelStore implements Store {
     this.#check(key);
     const value = writeConflict(copy);
     await this.#enqueue(key, 'conflict', (draft) => {
-      const { copies, first } = draft.conflicts.get(key) ?? { copies: [], first: 1 };
+      const kept = draft.conflicts.get(key) ?? [];
+      const copies = kept.map((one) => one.copy);
       if (copies.some((other) => isSameConflict(other, copy))) return true;
-      const name = conflictKey(key, first + copies.length);
-      const oldest = conflictKey(key, first);
+      const number = (kept.at(-1)?.number ?? 0) + 1;
+      const name = conflictKey(key, number);
       draft.changes.set(name, { type: 'put', key: name, value });
-      const full = copies.length >= MAX_CONFLICTS;
-      if (full) draft.changes.set(oldest, { type: 'del', key: oldest });
-      draft.conflicts.set(key, { copies: [...copies.slice(full ? 1 : 0), copy], first: first + (full ? 1 : 0) });
+      const out = kept[crowdedOut(copies, copy)];
+      const gone = out === undefined ? undefined : conflictKey(key, out.number);
+      if (gone !== undefined) draft.changes.set(gone, { type: 'del', key: gone });
+      draft.conflicts.set(key, [...kept.filter((one) => one !== out), { number, copy }]);
       return true;
     });
   }
@@ -236,9 +238,11 @@ class LevelStore implements Store {
     for (const key of keysOf('conflict')) {
       const entries = await this.#database.iterator(conflictRange(key)).all();
       try {
-        const copies = entries.map(([, text]) => parseConflict(text, this.#where(key)));
-        const oldest = entries[0];
-        draft.conflicts.set(key, { copies, first: oldest === undefined ? 1 : Number(oldest[0].slice(-DIGITS)) });
+        const numbered = entries.map(([name, text]) => ({
+          number: Number(name.slice(-DIGITS)),
+          copy: parseConflict(text, this.#where(key)),
+        }));
+        draft.conflicts.set(key, numbered);
       } catch (error) {
         damaged.set(`conflict ${key}`, error);
       }

@@ -1,9 +1,9 @@
 // The store that forgets: records and conflict copies in memory, for embedders that keep their data elsewhere, and for specs. It keeps
 // the same text as the durable one, so that nobody changes a record by changing a document that was handed in or out.
 import type { ConflictCopy, OwnershipRecord, Store } from '../dispatch/ports.js';
-import { MAX_CONFLICTS } from '../package/limits.js';
 import {
   checkKey,
+  crowdedOut,
   type Head,
   isHead,
   isSameConflict,
@@ -38,8 +38,10 @@ export class MemoryStore implements Store {
   async keepConflict(copy: ConflictCopy): Promise<void> {
     this.#check(copy.key);
     const kept = this.#conflicts.get(copy.key) ?? [];
-    if (kept.some((text) => isSameConflict(parseConflict(text, copy.key), copy))) return;
-    this.#conflicts.set(copy.key, [...kept, writeConflict(copy)].slice(-MAX_CONFLICTS));
+    const copies = kept.map((text) => parseConflict(text, copy.key));
+    if (copies.some((other) => isSameConflict(other, copy))) return;
+    const out = crowdedOut(copies, copy);
+    this.#conflicts.set(copy.key, [...kept.filter((_, i) => i !== out), writeConflict(copy)]);
   }
 
   async conflicts(key: string): Promise<readonly ConflictCopy[]> {

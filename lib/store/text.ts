@@ -1,6 +1,7 @@
 // Records of ownership and conflict copies as text, and back; which keys there are. What every store keeps, whatever it keeps it in.
 // PROTOCOL.md section 9.1. A record is two lines of JSON: what a compare-and-set looks at, then the document, which it need not parse.
-import type { ConflictCopy, OwnershipRecord } from '../dispatch/ports.js';
+import type { ConflictCopy, OwnershipRecord, PastOwner } from '../dispatch/ports.js';
+import { MAX_CONFLICTS, MAX_NODE_CONFLICTS } from '../package/limits.js';
 import type { JsonObject } from '../package/package.js';
 
 export type StoreErrorCode = 'locked' | 'corrupt' | 'version' | 'closed' | 'missing' | 'failed';
@@ -41,19 +42,22 @@ const isKeyCode = (code: number): boolean =>
   code === 0x2d ||
   code === 0x5f;
 
-export function writeRecord({ epoch, version, owner, leaseUntil, doc }: OwnershipRecord): string {
-  return `${JSON.stringify({ epoch, version, owner, leaseUntil })}\n${JSON.stringify(doc)}`;
+/** What is undefined is not written: a record without a past is one as it was written before there was one. */
+export function writeRecord({ epoch, version, owner, leaseUntil, past, doc }: OwnershipRecord): string {
+  return `${JSON.stringify({ epoch, version, owner, leaseUntil, past })}\n${JSON.stringify(doc)}`;
 }
 
 /** `where` names the record in the error. */
 export function parseRecord(text: string, where: string): OwnershipRecord {
   const at = text.indexOf('\n');
   const head = parseObject(text.slice(0, Math.max(at, 0)), where);
-  const { epoch, version, owner, leaseUntil } = head;
+  const { epoch, version, owner, leaseUntil, past } = head;
   const doc = parseObject(text.slice(at + 1), where);
   if (!isCount(epoch) || !isCount(version) || !(owner === null || typeof owner === 'string')) throw corrupt(where);
   if (leaseUntil !== undefined && !Number.isFinite(leaseUntil)) throw corrupt(where);
-  return { epoch, owner, leaseUntil: leaseUntil as number | undefined, doc, version };
+  if (past !== undefined && !isPast(past)) throw corrupt(where);
+  const record = { epoch, owner, leaseUntil: leaseUntil as number | undefined, doc, version };
+  return past === undefined ? record : { ...record, past };
 }
 
 /** As much of a record as a compare-and-set needs. */
@@ -82,6 +86,21 @@ export function isSameConflict(a: ConflictCopy, b: ConflictCopy): boolean {
   return a.node === b.node && a.epoch === b.epoch && JSON.stringify(a.doc) === JSON.stringify(b.doc);
 }
 
+/**
+ * Which of these copies makes room for one more; -1: none has to. A node that has as many as it may loses its own oldest. Else, when there are
+ * too many in all, whoever has the most does: so nobody pushes out what others have written.
+ */
+export function crowdedOut(copies: readonly ConflictCopy[], { node }: ConflictCopy): number {
+  const counts = new Map<string, number>();
+  for (const one of copies) counts.set(one.node, (counts.get(one.node) ?? 0) + 1);
+  let most = node;
+  if ((counts.get(node) ?? 0) < MAX_NODE_CONFLICTS) {
+    if (copies.length < MAX_CONFLICTS) return -1;
+    for (const [other, count] of counts) if (count > (counts.get(most) ?? 0)) most = other;
+  }
+  return copies.findIndex((one) => one.node === most);
+}
+
 function parseObject(text: string, where: string): JsonObject {
   try {
     const value: unknown = JSON.parse(text);
@@ -94,6 +113,10 @@ function parseObject(text: string, where: string): JsonObject {
 
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isPast = (value: unknown): value is readonly PastOwner[] =>
+  Array.isArray(value) &&
+  value.every((one: unknown) => isObject(one) && typeof one['node'] === 'string' && isCount(one['epoch']));
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 

@@ -310,6 +310,52 @@ t.test(
   },
 );
 
+t.test('writes are on their way before a PING behind them is answered, and bounded of each node', async (t) => {
+  const store = new MoodyStore();
+  const net = await Net.open(t, { 'svc-a': {}, 'svc-b': {} }, { store });
+  const a = await net.raw('svc-a');
+  const b = await net.raw('svc-b');
+  store.hold();
+  const save = (from: typeof a, user: number): string =>
+    from.say({
+      header: { scope: user % 2 === 0 ? 103 : 101, internal: true, body: true },
+      body: { user: String(user), epoch: 1, userData: {} },
+    });
+  for (let user = 1; user <= 520; user += 1) save(a, user);
+  await a.ping();
+  const codes = (): unknown[] => a.got.filter(({ header }) => header['scope'] === 2).map(({ body }) => body?.['code']);
+  t.same(codes(), Array(8).fill('busy'), '512 of them wait for the store, of whichever document');
+  t.match(net.dispatch.counters().ownership, { documents: 512 });
+  save(b, 1_000);
+  await b.ping();
+  t.match(net.dispatch.counters().ownership, { documents: 513 }, 'which is nothing to others');
+  store.release();
+  t.ok(await until(() => codes().length === 520), 'each has its answer');
+  save(a, 1);
+  t.ok(await until(() => codes().length === 521 && codes().at(-1) === 'stale_epoch'), 'and there is room again');
+});
+
+t.test('an owner that goes on is told that it is one no longer, whatever it has made of being asked', async (t) => {
+  const net = await Net.open(t, { 'svc-a': {}, 'svc-b': {} }, { lease: 300, revokeDeadline: 100, minimumHold: 0 });
+  const a = await net.raw('svc-a');
+  const b = await net.join('svc-b');
+  await a.ask({
+    header: { scope: 100, internal: true, body: true },
+    body: { nodeID: 'svc-a', user: USER },
+  });
+  await own(b, USER);
+  const revokes = (): typeof a.got => a.got.filter(({ header }) => header['scope'] === 102);
+  t.ok(await until(() => revokes().length >= 3), 'asked, asked again, told');
+  t.ok(revokes().every(({ body }) => body?.['epoch'] === 1 && body['to'] === 'svc-b'));
+  const late = {
+    header: { scope: 101, internal: true, body: true },
+    body: { user: USER, epoch: 1, userData: { n: 1 } },
+  };
+  const answer = await a.ask(late, { re: revokes().at(-1)?.claims.jti as string });
+  t.match(answer, { header: { scope: 2 }, body: { code: 'stale_epoch' } });
+  t.match(await net.store.conflicts(USER), [{ node: 'svc-a', doc: { n: 1 } }], 'what it says then is kept');
+});
+
 t.test('a request dies with its package, and says when another try makes sense', async (t) => {
   const net = await Net.open(t, { 'svc-a': {}, 'svc-b': {} }, { minimumHold: 0 });
   const a = await net.join(

@@ -11,7 +11,11 @@ export type Manner =
   /** Stops writing at once, and answers when it likes. */
   | 'lazy'
   /** Is connected, sends PINGs, writes, and never answers a revoke. */
-  | 'mute';
+  | 'mute'
+  /** The same, and when all others are honest it writes without pause. */
+  | 'greedy'
+  /** Misses the first revoke it gets of an epoch, as by a limit of its own. Then as honest. */
+  | 'deaf';
 
 export type ModelPackage =
   | { readonly kind: 'ping'; readonly jti: number; readonly sent: number }
@@ -59,7 +63,14 @@ interface Holding {
   stopped: boolean;
   /** It has let go once: what it says again is the same. */
   answered: boolean;
+  /** Over which it was granted. */
+  readonly line: Line | undefined;
+  /** A revoke. */
+  missed: boolean;
 }
+
+/** Writes of a greedy node that are under way. */
+const GREED = 6;
 
 let jtis = 0;
 
@@ -82,6 +93,16 @@ export class ModelNode {
   believes(key: string, epoch: number): boolean {
     const holding = this.#holdings.get(key);
     return holding?.epoch === epoch && !holding.stopped && this.#world.now < this.#reached + LEASE;
+  }
+
+  /** It has heard everything that was said since it has the document: its connection has never been broken. */
+  heardAll(key: string, epoch: number): boolean {
+    const holding = this.#holdings.get(key);
+    return holding?.epoch === epoch && this.line?.open === true && holding.line === this.line;
+  }
+
+  get isMute(): boolean {
+    return this.manner === 'mute' || this.manner === 'greedy';
   }
 
   holds(key: string): boolean {
@@ -126,13 +147,31 @@ export class ModelNode {
   save(key: string, late = false): void {
     const holding = this.#holdings.get(key);
     if (holding === undefined || (holding.stopped && this.#world.several)) return;
-    if (!late && this.manner !== 'mute' && !this.believes(key, holding.epoch)) return;
+    if (!late && !this.isMute && !this.believes(key, holding.epoch)) return;
     this.#write('save', key, holding.epoch, holding.epoch, undefined);
+  }
+
+  /** Writes without pause from now on: whatever was answered is followed by another one, which is there at once. */
+  greed(key: string, count: number = GREED): void {
+    const { line } = this;
+    const holding = this.#holdings.get(key);
+    if (line?.open !== true || holding === undefined || holding.stopped) return;
+    const { epoch } = holding;
+    for (let i = 0; i < count; i += 1) {
+      const n = this.#count(key);
+      this.#world.arrive(this, line, { kind: 'save', ...this.#stamp(), key, epoch, n, of: epoch, re: undefined });
+    }
+  }
+
+  /** A write of an epoch that it may never have had. */
+  lie(key: string, epoch: number): void {
+    if (this.#world.several || epoch < 1) return;
+    this.#write('save', key, epoch, epoch, undefined);
   }
 
   letGo(key: string): void {
     const holding = this.#holdings.get(key);
-    if (holding === undefined || holding.stopped || this.manner === 'mute') return;
+    if (holding === undefined || holding.stopped || this.isMute) return;
     holding.stopped = true;
     holding.answered = true;
     this.#write('transfer', key, holding.epoch, holding.epoch, undefined);
@@ -143,13 +182,17 @@ export class ModelNode {
     const holding = this.#holdings.get(key);
     this.#reached = Math.max(this.#reached, asked);
     if (holding === undefined || holding.epoch < epoch)
-      this.#holdings.set(key, { epoch, stopped: false, answered: false });
+      this.#holdings.set(key, { epoch, stopped: false, answered: false, line: this.line, missed: false });
   }
 
   revoked(key: string, id: string, { epoch }: RevokeTerms): void {
     const { random } = this.#world;
     const holding = this.#holdings.get(key);
-    if (holding?.epoch !== epoch || this.manner === 'mute') return;
+    if (holding?.epoch !== epoch || this.isMute) return;
+    if (this.manner === 'deaf' && !holding.missed) {
+      holding.missed = true;
+      return;
+    }
     const flushes = !holding.stopped && random.int(3) === 0;
     holding.stopped = true;
     const { line } = this;
@@ -162,7 +205,7 @@ export class ModelNode {
       // It takes a while to notice that it has lost it.
       if (random.int(4) === 0) this.#world.after(random.int(4000), () => this.save(key, true));
     };
-    if (this.manner === 'honest') answer();
+    if (this.manner !== 'lazy') answer();
     else this.#world.after(random.int(9000), answer);
   }
 
@@ -180,9 +223,13 @@ export class ModelNode {
   }
 
   #write(kind: 'save' | 'transfer', key: string, epoch: number | undefined, of: number, re: string | undefined): void {
+    this.#send({ kind, ...this.#stamp(), key, epoch, n: this.#count(key), of, re });
+  }
+
+  #count(key: string): number {
     const n = (this.#counts.get(key) ?? 0) + 1;
     this.#counts.set(key, n);
-    this.#send({ kind, ...this.#stamp(), key, epoch, n, of, re });
+    return n;
   }
 
   #stamp(): { readonly jti: number; readonly sent: number } {

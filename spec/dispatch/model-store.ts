@@ -121,6 +121,10 @@ export class ModelStore {
   }
 
   #keep(copy: ConflictCopy): void {
+    const { key, node, epoch } = copy;
+    let was = false;
+    for (let e = Math.max(1, epoch); e <= this.record(key).epoch; e += 1) was ||= this.ownerOf(key, e) === node;
+    if (!was) throw new Violation(`${key}: kept of a node that was no owner: ${JSON.stringify(copy)}`);
     this.#conflicts.add(`${copy.key} ${textOf(copy.doc)}`);
   }
 

@@ -47,6 +47,10 @@ export interface Tally {
   lost: number;
   failed: number;
   crashes: number;
+  /** Documents taken of nodes that had missed a revoke. */
+  missed: number;
+  /** Writes of greedy nodes. */
+  greedy: number;
 }
 
 export const newTally = (): Tally => ({
@@ -59,7 +63,12 @@ export const newTally = (): Tally => ({
   lost: 0,
   failed: 0,
   crashes: 0,
+  missed: 0,
+  greedy: 0,
 });
+
+/** What some histories of a hundred have, or none. */
+export const RARE: readonly string[] = ['missed', 'greedy'];
 
 export interface ModelTerms {
   readonly sabotage?: Sabotage;
@@ -97,8 +106,10 @@ export class Model implements World {
     this.#store.onTaken = (key, record, handed) => this.#judgeTaking(key, record.owner as string, record.epoch, handed);
     this.#dispatches = this.several ? [undefined, undefined] : [undefined];
     for (const name of ['a', 'b', 'c', 'd']) {
-      const manner: Manner = random.pick(['honest', 'honest', 'honest', 'lazy', 'mute']);
-      this.#nodes.set(name, new ModelNode(name, manner, this));
+      const manner: Manner = random.pick(['honest', 'honest', 'honest', 'lazy', 'mute', 'deaf']);
+      // A few only: each of them writes more than all others in a hundred histories.
+      const greedy = name === 'd' && random.int(150) === 0;
+      this.#nodes.set(name, new ModelNode(name, greedy ? 'greedy' : manner, this));
     }
   }
 
@@ -203,6 +214,7 @@ export class Model implements World {
         saved: (write, at) => {
           answer(write);
           this.tally.saved += 1;
+          this.#greed(write);
           if (this.#store.wasWritten(write.key, at.version, write.doc)) return;
           this.#fail(`acknowledged, and not there: ${JSON.stringify(write)} ${JSON.stringify(at)}`);
         },
@@ -212,6 +224,7 @@ export class Model implements World {
             if (code === 'owner_timeout' && this.now < ask.deadline) this.#fail('timed out before its time');
             if (ask.asker === 'z') [this.#refusal, this.#delay] = [code, delay ?? 1];
           } else if (code === 'stale_epoch') this.#judgeStale(ask, self);
+          else if (this.#isGreedy(ask)) this.#greed(ask);
           else this.#nodes.get(ask.node)?.again(ask.kind, ask.key, ask.of);
         },
         failed: () => {
@@ -263,6 +276,7 @@ export class Model implements World {
       else if (dice < 75) node.save(key);
       else if (dice < 80) node.letGo(key);
       else if (dice < 84) node.save(key, true);
+      else if (dice < 85) node.lie(key, random.int(this.#store.record(key).epoch + 1));
       else if (dice < 92) node.cut();
       else if (dice < 95) node.restart();
       else node.connect();
@@ -309,8 +323,29 @@ export class Model implements World {
     // the epoch alone fences.
     if (handed || this.several || this.#crashes > 1 || this.#wallError !== 0) return;
     const node = this.#nodes.get(owner);
-    if (node?.manner === 'mute' || node?.believes(key, epoch) !== true) return;
+    if (node === undefined || node.isMute || !node.believes(key, epoch)) return;
+    if (node.manner === 'deaf') return this.#mustHear(node, key, epoch);
     this.#fail(`${key}/${epoch} is taken at ${this.now}, and ${owner} rightly believes that it is its own`);
+  }
+
+  /** It has missed that it was asked: then it is told that it has lost it, as long as it can be told anything. */
+  #mustHear(node: ModelNode, key: string, epoch: number): void {
+    this.tally.missed += 1;
+    if (!node.heardAll(key, epoch)) return;
+    this.after(4000, () => {
+      if (!node.heardAll(key, epoch) || !node.believes(key, epoch)) return;
+      this.#fail(`${key}/${epoch} was taken, and ${node.name} is not told, whatever it is told else`);
+    });
+  }
+
+  #isGreedy(write: Write): boolean {
+    return !this.#troubled && this.#beating && this.#nodes.get(write.node)?.manner === 'greedy';
+  }
+
+  #greed(write: Write): void {
+    if (!this.#isGreedy(write)) return;
+    this.tally.greedy += 1;
+    this.#nodes.get(write.node)?.greed(write.key, 1);
   }
 
   #judgeStale(write: Write, { keepFailed }: Dispatch): void {
@@ -356,8 +391,12 @@ export class Model implements World {
   /** Nothing fails any longer: whoever asks is served, whatever has happened, and nothing remains of it all. */
   async #calm(): Promise<void> {
     this.#troubled = false;
-    this.#store.mood = { slow: 2, failing: 0 };
+    const greedy = this.#nodes.get('d')?.manner === 'greedy' ? this.#nodes.get('d') : undefined;
+    this.#store.mood = { slow: greedy === undefined ? 2 : 20, failing: 0 };
+    greedy?.connect();
+    for (const key of KEYS) greedy?.request(key, 30_000);
     await this.#until(this.now + 10_000);
+    for (const key of KEYS) greedy?.greed(key);
     const z = new ModelNode('z', 'honest', this);
     this.#nodes.set('z', z);
     z.connect();

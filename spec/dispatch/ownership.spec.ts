@@ -27,7 +27,8 @@ t.test('the first who asks gets an empty document, and what the owner saves is w
   t.strictSame(scene.take(), ['save 1/1 of a: v1', 'save 1/1 of a: v2']);
   await scene.transfer('a', 1, { n: 3 });
   t.strictSame(scene.take(), ['transfer 1/1 of a: v3'], 'nobody waits: it lets go');
-  t.strictSame(await scene.record(), { epoch: 1, owner: null, leaseUntil: undefined, doc: { n: 3 }, version: 3 });
+  const past = [{ node: 'a', epoch: 1 }];
+  t.strictSame(await scene.record(), { epoch: 1, owner: null, leaseUntil: undefined, doc: { n: 3 }, version: 3, past });
   await scene.request('b');
   t.strictSame(scene.take(), ['granted 1/2 to b: {"n":3} v3'], 'at once: nobody has to be asked');
   await scene.request('b', { key: 'shared' });
@@ -80,12 +81,12 @@ t.test('a transfer without an epoch has that of the revoke it answers, and none 
 });
 
 t.test('an owner that does not let go keeps it for its revoke and its lease, whatever else it sends', async (t) => {
-  // [ms since the owner was last heard, ms until somebody else gets the document]
-  for (const [quiet, wait] of [
-    [0, 15_000],
-    [4000, 11_000],
-    [12_000, 5000],
-    [100_000, 5000],
+  // [ms since the owner was last heard, ms until somebody else gets the document, how long each 102 after the first gives it]
+  for (const [quiet, wait, again] of [
+    [0, 15_000, [5000, 5000]],
+    [4000, 11_000, [5000, 1000]],
+    [12_000, 5000, []],
+    [100_000, 5000, []],
   ] as const) {
     const scene = await owned();
     scene.ownership.heard('a', scene.now);
@@ -93,9 +94,17 @@ t.test('an owner that does not let go keeps it for its revoke and its lease, wha
     await scene.request('b');
     t.strictSame(scene.take(), ['revoke#1 1/1 of a for b in 5000']);
     await scene.advance(wait - 1, ['a', 'b'], 100);
-    t.strictSame(scene.take(), [], `${quiet}: its PINGs do not help it, but its time is its own`);
+    t.strictSame(
+      scene.take(),
+      again.map((ms, i) => `revoke#${i + 2} 1/1 of a for b in ${ms}`),
+      `${quiet}: its PINGs do not help it, but its time is its own, and it is told again`,
+    );
     await scene.advance(1);
-    t.strictSame(scene.take(), ['granted 1/2 to b: {"n":1} v1'], `${quiet}: then it is taken`);
+    t.strictSame(
+      scene.take(),
+      [`revoke#${again.length + 2} 1/1 of a for b in 5000`, 'granted 1/2 to b: {"n":1} v1'],
+      `${quiet}: then it is taken, and hears of that too`,
+    );
     t.equal(scene.ownership.counters().takenOver, 1);
   }
 });
@@ -130,9 +139,9 @@ t.test('an owner that comes back is told first of all, and then its time begins'
     'from within connected(), before anything is sent to it',
   );
   await scene.advance(14_999, ['a'], 100);
-  t.strictSame(scene.take(), []);
+  t.strictSame(scene.take(), ['revoke#2 1/1 of a for b in 5000', 'revoke#3 1/1 of a for b in 5000']);
   await scene.advance(1);
-  t.strictSame(scene.take(), ['granted 1/2 to b: {"n":1} v1']);
+  t.strictSame(scene.take(), ['revoke#4 1/1 of a for b in 5000', 'granted 1/2 to b: {"n":1} v1']);
 
   const flapping = await owned();
   await flapping.request('b');
@@ -158,7 +167,7 @@ t.test('an owner that comes back is told first of all, and then its time begins'
   }
   mute.take();
   await mute.advance(1000);
-  t.strictSame(mute.take(), ['granted 1/2 to b: {"n":1} v1'], 'coming back again and again prolongs nothing');
+  t.match(mute.take(), [/^revoke/, 'granted 1/2 to b: {"n":1} v1'], 'coming back again and again prolongs nothing');
 
   const alone = await owned();
   await alone.disconnect('a');
@@ -181,7 +190,7 @@ t.test('an owner that comes back while its document is being taken is told as we
   t.strictSame(scene.take(), ['revoke#1 1/1 of a for b in 5000']);
   scene.store.release();
   await settle();
-  t.strictSame(scene.take(), ['granted 1/2 to b: {"n":1} v1']);
+  t.strictSame(scene.take(), ['revoke#2 1/1 of a for b in 5000', 'granted 1/2 to b: {"n":1} v1']);
 });
 
 t.test('an owner to whom nothing can be sent loses it when its lease is over', async (t) => {
@@ -305,9 +314,9 @@ t.test('a request dies with its time, leaves the owner as it is, and says when t
   t.strictSame(scene.take(), ['refused d: owner_timeout 11000'], 'dead when it comes');
   await scene.advance(11_000, ['a']);
   await scene.request('b', { timeout: 1 });
-  t.strictSame(
+  t.match(
     scene.take(),
-    ['granted 1/2 to b: {"n":1} v1'],
+    [/^revoke/, 'granted 1/2 to b: {"n":1} v1'],
     'who comes back when told gets it: an owner cannot outlast all',
   );
 });
@@ -410,6 +419,121 @@ t.test('copies of a transfer change nothing; what differs from the document is k
       ['b', { n: 5 }],
     ],
   );
+});
+
+t.test('who writes without pause is asked to let go at once, and loses it when its time is over', async (t) => {
+  const scene = await owned();
+  let left = 200;
+  let n = 2;
+  const save = (): void => scene.write({ kind: 'save', key: '1', node: 'a', epoch: 1, doc: { n: n++ } });
+  scene.heard = (line) => {
+    if (!line.startsWith('save') || left === 0) return;
+    left -= 1;
+    save();
+  };
+  for (let i = 0; i < 8; i += 1) save();
+  await scene.request('b');
+  const lines = scene.take();
+  t.ok(lines.indexOf('revoke#1 1/1 of a for b in 5000') <= 1, 'after one of them at most');
+  t.equal(lines.length, 1 + 8 + 200, 'and all of them are written meanwhile');
+  await scene.advance(14_999, ['a']);
+  scene.take();
+  scene.store.hold();
+  for (let i = 0; i < 3; i += 1) save();
+  await scene.advance(1);
+  left = 50;
+  for (let i = 0; i < 3; i += 1) save();
+  scene.store.release();
+  await settle();
+  const [one, two, three, last, granted, ...late] = scene.take();
+  t.strictSame(
+    [one, two, three],
+    ['save 1/1 of a: v210', 'save 1/1 of a: v211', 'save 1/1 of a: v212'],
+    'came in time',
+  );
+  t.strictSame([last, granted], ['revoke#4 1/1 of a for b in 5000', 'granted 1/2 to b: {"n":212} v212']);
+  t.equal(late.length, 6);
+  t.ok(
+    late.every((line) => line === 'refused save of a: stale_epoch'),
+    'what comes later is too late, however much it is',
+  );
+});
+
+t.test('an owner may answer any of the 102s it was sent', async (t) => {
+  for (const re of ['#1', '#2', '#3']) {
+    const scene = await owned();
+    await scene.request('b');
+    await scene.advance(11_000, ['a']);
+    t.equal(scene.take().length, 3);
+    await scene.transfer('a', undefined, { n: 2 }, re);
+    t.strictSame(scene.take(), ['transfer 1/1 of a: v2', 'granted 1/2 to b: {"n":2} v2'], re);
+  }
+  const deaf = await owned();
+  await deaf.request('b');
+  deaf.deaf.add('a');
+  await deaf.advance(14_999, ['a']);
+  t.equal(deaf.take().length, 1);
+  await deaf.advance(1);
+  t.strictSame(deaf.take(), ['granted 1/2 to b: {"n":1} v1'], 'who cannot be told again loses it all the same');
+});
+
+t.test('only who owned it once has its late writes kept', async (t) => {
+  const scene = await owned();
+  const kept = async (): Promise<string> =>
+    (await scene.store.conflicts('1')).map(({ node, epoch }) => node + epoch).join(' ');
+  const change = async (node: string, epoch: number, to: string): Promise<void> => {
+    await scene.transfer(node, epoch, { by: node });
+    await scene.request(to);
+  };
+  await change('a', 1, 'b');
+  for (const node of ['c', 'd', 'b']) {
+    await scene.save(node, 1, { false: node });
+    await scene.transfer(node, undefined, { false: node });
+  }
+  t.equal(await kept(), 'b0', 'the owner itself, which has said no epoch');
+  await scene.save('a', 1, { late: 1 });
+  t.equal(await kept(), 'b0 a1');
+  await change('b', 2, 'a');
+  await change('a', 3, 'b');
+  await scene.save('a', 2, { late: 2 });
+  await scene.save('a', 3, { late: 3 });
+  await scene.save('c', 3, { false: 3 });
+  await scene.save('b', 3, { false: 3 });
+  t.equal(await kept(), 'b0 a1 a2 a3', 'it was one after that epoch');
+  t.strictSame((await scene.record())?.past, [
+    { node: 'b', epoch: 2 },
+    { node: 'a', epoch: 3 },
+  ]);
+  const others = Array.from({ length: 8 }, (_, i) => `n${i}`);
+  scene.connect(...others);
+  let before = 'b';
+  for (const [i, node] of others.entries()) {
+    await change(before, 4 + i, node);
+    before = node;
+  }
+  t.equal((await scene.record())?.past?.length, 8, 'a few of them');
+  await scene.save('a', 3, { late: 4 });
+  t.equal(await kept(), 'b0 a1 a2 a3', 'that was too long ago');
+  await scene.save('b', 4, { late: 5 });
+  t.equal(await kept(), 'b0 a1 a2 a3 b4');
+});
+
+t.test('a record of which no past is known keeps what is late from whomever it may be', async (t) => {
+  const scene = new Scene();
+  scene.connect('a', 'b', 'c');
+  const old = { epoch: 3, owner: 'a', leaseUntil: undefined, doc: { n: 1 }, version: 7 };
+  t.ok(await scene.store.commit('1', { epoch: 0, version: 0 }, old));
+  await scene.save('b', 2, { late: 'b' });
+  await scene.save('a', 3, { n: 2 });
+  t.equal((await scene.record())?.past, undefined);
+  await scene.transfer('a', 3, { n: 3 });
+  await scene.request('b');
+  await scene.save('c', 2, { false: 'c' });
+  t.strictSame(
+    (await scene.store.conflicts('1')).map(({ doc }) => doc),
+    [{ late: 'b' }],
+  );
+  t.strictSame((await scene.record())?.past, [{ node: 'a', epoch: 3 }]);
 });
 
 t.test('a false epoch is refused, and pushes no real copy out', async (t) => {
@@ -541,11 +665,11 @@ t.test('with several dispatches an owner may live elsewhere: it is told by the b
 
   const mute = await remote();
   await mute.advance(14_999);
-  t.equal(mute.take().length, 1);
+  t.equal(mute.take().length, 3, 'told, and told again');
   await mute.advance(1);
   t.strictSame(
     mute.take(),
-    ['granted 1/2 to b: {} v1'],
+    ['revoke#4 1/1 of x for b in 5000', 'granted 1/2 to b: {} v1'],
     'nobody here knows when it was last heard: a lease from the revoke',
   );
 

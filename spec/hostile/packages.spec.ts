@@ -739,11 +739,14 @@ t.test('81: a bus that is parted, slow or out of order loses nothing that was ac
         t.match((await save(b, 2, { n: 2 })).body, { version: 2 });
         parted = false;
         for (const deliver of held.splice(0)) deliver();
-        const revoke = await a.next('102', ({ header }) => header['scope'] === 102);
-        a.say(
-          { header: { scope: 101, internal: true, body: true }, body: { user: USER, userData: { n: 'later' } } },
-          { re: revoke.claims.jti },
-        );
+        const revokes = (): typeof a.got => a.got.filter(({ header }) => header['scope'] === 102);
+        t.ok(await until(() => revokes().length === far.counters().ownership.revoked), 'asked more than once');
+        for (const { claims } of revokes()) {
+          a.say(
+            { header: { scope: 101, internal: true, body: true }, body: { user: USER, userData: { n: 'later' } } },
+            { re: claims.jti },
+          );
+        }
         t.ok(await until(() => dispatch.counters().pending + far.counters().pending === 0));
         t.match(await store.get(USER), { epoch: 2, owner: 'svc-b', doc: { n: 2 } }, 'what came late changes nothing');
         t.match(await dispatch.conflicts(USER), [{ doc: { n: 'late' } }, { doc: { n: 'later' } }], 'and is kept');

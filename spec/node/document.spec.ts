@@ -456,7 +456,7 @@ t.test('what was fenced and given away meanwhile is a conflict, and told', async
   dispatch.grant('svc-b', USER);
   dispatch.line.release();
   test.ok(await until(() => refused.length === 1));
-  test.match(refused[0], { code: 'stale_epoch', scope: UD_TRANSFER.id });
+  test.match(refused[0], { code: 'stale_epoch', scope: UD_SAVE.id });
   test.strictSame(dispatch.conflicts, [{ user: USER, epoch: 1, userData: { late: 1 } }]);
 });
 
@@ -513,10 +513,10 @@ t.test('a node that closes lets everything go, within its time', async (test) =>
   const waiting = node.own('9');
   const closed = node.close({ timeout: 800 });
   await test.rejects(waiting, { code: 'lost' });
-  test.strictSame(await within(closed, 'close'), { code: 1000, reason: '' });
+  test.strictSame(await within(closed, 'close'), { code: 1000, reason: '', unsaved: 0 });
   test.match(document.revoked.reason, { why: 'closed' });
   test.match(hanging.revoked.reason, { why: 'closed' });
-  test.strictSame(dispatch.of(USER), { epoch: 1, version: 2, owner: null, doc: { n: 1, why: 'closed' } });
+  test.strictSame(dispatch.of(USER), { epoch: 1, version: 3, owner: null, doc: { n: 1, why: 'closed' } });
   test.match(dispatch.of('7'), { owner: null, doc: { n: 7 } });
   test.match(dispatch.of('8'), { owner: null });
   test.match(errors, [{ message: /took more than/ }]);

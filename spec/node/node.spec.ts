@@ -62,8 +62,8 @@ t.test('a credential makes a node: it shows who it is, calls, is called, and end
     test.equal(asked[0], node, 'handlers get their node');
     test.match(node.counters(), { opened: 1, owned: 0, peer: { answers: 3 } });
     const story = storyOf(node);
-    test.strictSame(await node.close(), { code: 1000, reason: '' });
-    test.strictSame(await node.closed, { code: 1000, reason: '' });
+    test.strictSame(await node.close(), { code: 1000, reason: '', unsaved: 0 });
+    test.strictSame(await node.closed, { code: 1000, reason: '', unsaved: 0 });
     test.equal(node.close(), node.close(), 'it closes once');
     test.strictSame(story, ['close 1000 '], 'and tells it once');
     test.equal(node.state, 'closed');
@@ -325,7 +325,7 @@ t.test('it ends for good when it may not come back, or shall not', async (test) 
     const waiting = node.own(USER);
     dispatch.rule = () => new Promise(() => {});
     dispatch.link.peer.end(code, reason);
-    test.strictSame(await within(node.closed, reason), { code, reason });
+    test.strictSame(await within(node.closed, reason), { code, reason, unsaved: 0 });
     await test.rejects(
       waiting.then((document) => document.revoked.throwIfAborted()),
       Error,

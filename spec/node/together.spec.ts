@@ -14,7 +14,9 @@ import {
   defineScope,
   type Node,
   type NodeOptions,
+  type OwnershipRecord,
   type Role,
+  type Store,
 } from '../../lib/index.js';
 import { wall } from '../../lib/net/clock.js';
 import { nodeRecord } from '../../lib/package/key-record.js';
@@ -41,15 +43,19 @@ interface World {
   ): Promise<{ node: Node; line: Line; credential: Credential }>;
 }
 
-const open = async (test: Test, kind: 'plain' | 'sealed'): Promise<World> => {
+const open = async (
+  test: Test,
+  kind: 'plain' | 'sealed',
+  { store = memoryStore(), lease = LEASE }: { readonly store?: Store; readonly lease?: number } = {},
+): Promise<World> => {
   const ring = new KeyRing(wall);
   const key = makeNodeKey();
   const signer = nodeSigner({ kid: 'dispatch.1', alg: 'ES256', key: key.privateKey, node: 'dispatch' });
   const dispatch = createDispatch({
-    store: memoryStore(),
+    store,
     key: signer,
     keys: ring,
-    lease: LEASE,
+    lease,
     minimumHold: 1,
     revokeDeadline: 400,
   });
@@ -90,7 +96,7 @@ const open = async (test: Test, kind: 'plain' | 'sealed'): Promise<World> => {
         credential,
         ...sealed,
         reconnect: QUICK,
-        lease: LEASE,
+        lease,
         timeout: 400,
         ...options,
       });
@@ -185,6 +191,47 @@ for (const kind of ['plain', 'sealed'] as const) {
     },
   );
 
+  t.test(
+    `${kind}: a node that closes with many documents hands all of them over, however slow the store is`,
+    async (test) => {
+      const inner = memoryStore();
+      const slow = async <Answer>(operation: () => Promise<Answer>): Promise<Answer> => {
+        await new Promise((done) => setTimeout(done, 2));
+        return operation();
+      };
+      const store: Store = {
+        get: (key) => slow(() => inner.get(key)),
+        commit: (...args) => slow(() => inner.commit(...args)),
+        keepConflict: (copy) => inner.keepConflict(copy),
+        conflicts: (key) => inner.conflicts(key),
+        close: () => inner.close(),
+      };
+      const world = await open(test, kind, { store, lease: 15_000 });
+      const { node } = await world.node('svc-a');
+      // More than run side by side and wait at the dispatch.
+      const users = Array.from({ length: 450 }, (_, i) => String(i + 1));
+      const documents = await Promise.all(
+        users.map((user) => node.own(user, { flush: ({ data }) => ({ ...data, last: true }) })),
+      );
+      await Promise.all(documents.map((document) => document.save({ n: 1 })));
+      test.match(await node.close({ timeout: 60_000 }), { code: 1000, unsaved: 0 });
+      const records = async (): Promise<OwnershipRecord[]> =>
+        (await Promise.all(users.map((user) => inner.get(user)))).filter((record) => record !== undefined);
+      test.strictSame(
+        (await records()).filter(({ doc }) => doc['last'] !== true),
+        [],
+        'when it has closed all of it is stored',
+      );
+      let owned = users.length;
+      for (const limit = performance.now() + 15_000; owned > 0 && performance.now() < limit; ) {
+        await new Promise((done) => setTimeout(done, 5));
+        owned = (await records()).filter(({ owner }) => owner !== null).length;
+      }
+      test.equal(owned, 0, 'and was let go before it left');
+      test.strictSame(world.errors, []);
+    },
+  );
+
   t.test(`${kind}: cut again and again under load, nothing that was acknowledged is lost`, async (test) => {
     const world = await open(test, kind);
     const { node: a, line } = await world.node('svc-a');
@@ -215,7 +262,7 @@ for (const kind of ['plain', 'sealed'] as const) {
       const code = kind === 'plain' ? 4001 : '2.0 DISCONNECT';
       test.strictSame(
         await within(a.closed, 'replaced'),
-        { code, reason: 'replaced' },
+        { code, reason: 'replaced', unsaved: 0 },
         'for good: it would throw the other one out',
       );
       test.match(mine.revoked.reason, { why: 'closed' });

@@ -271,6 +271,9 @@ const judgeLimits: Judge = (rows) =>
       ].map((ms) => `${ms.toLocaleString('en-US')} ms`),
       limits.MAX_WAITING,
       limits.MAX_CONFLICTS,
+      limits.MAX_NODE_CONFLICTS,
+      limits.MAX_PAST_OWNERS,
+      limits.MAX_NODE_WRITES,
     ].map((limit) => (typeof limit === 'number' ? limit.toLocaleString('en-US') : limit)),
   );
 
@@ -349,6 +352,8 @@ t.test('numbers in the text are those of the code', async (t) => {
     [/A lease ends (\d+) s after/, limits.LEASE / 1000],
     [/At most (\d+) wait, else/, limits.MAX_WAITING],
     [/the newest (\d+) of each document/, limits.MAX_CONFLICTS],
+    [/of one node the newest (\d+) of them/, limits.MAX_NODE_CONFLICTS],
+    [/the latest (\d+) nodes that have owned it/, limits.MAX_PAST_OWNERS],
     [/at most (\d+) issues with paths/, limits.MAX_ISSUES],
     [/paths of at most (\d+) octets/, limits.LENGTHS.message],
     [/Secrets shorter than (\d+) octets/, limits.MIN_SECRET],

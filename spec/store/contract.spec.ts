@@ -2,7 +2,7 @@
 import t from 'tap';
 import { seedFromEnv } from '../../fixtures/rig/random.js';
 import type { ConflictCopy, OwnershipRecord, Store } from '../../lib/dispatch/ports.js';
-import { MAX_CONFLICTS } from '../../lib/package/limits.js';
+import { MAX_CONFLICTS, MAX_NODE_CONFLICTS } from '../../lib/package/limits.js';
 import { openLevelStore } from '../../lib/store/level.js';
 import { memoryStore } from '../../lib/store/memory.js';
 
@@ -20,9 +20,9 @@ const record = (epoch: number, version: number, more: Partial<OwnershipRecord> =
   version,
   ...more,
 });
-const copy = (key: string, n: number): ConflictCopy => ({
+const copy = (key: string, n: number, node = `svc-${n % 5}`): ConflictCopy => ({
   key,
-  node: 'svc-a',
+  node,
   epoch: n,
   currentEpoch: n + 1,
   doc: { n },
@@ -50,7 +50,12 @@ for (const [name, open] of Object.entries(STORES)) {
       ];
       let version = 0;
       for (const doc of docs) {
-        for (const more of [{ owner: null }, { owner: 'svc-a', leaseUntil: 1_700_000_000_123 }, { owner: 'b' }]) {
+        for (const more of [
+          { owner: null },
+          { owner: 'svc-a', leaseUntil: 1_700_000_000_123 },
+          { owner: 'b', past: [] },
+          { owner: 'c', past: [{ node: 'svc-a', epoch: 1 }] },
+        ]) {
           const next = record(version + 1, version + 1, { doc, ...more });
           t.ok(await store.commit('shared', { epoch: version, version }, next));
           version += 1;
@@ -131,6 +136,25 @@ for (const [name, open] of Object.entries(STORES)) {
       t.strictSame(await store.conflicts('1'), copies.slice(-MAX_CONFLICTS));
       await store.keepConflict(copy('1', 99));
       t.strictSame(await store.conflicts('1'), [...copies.slice(1 - MAX_CONFLICTS), copy('1', 99)]);
+    });
+
+    t.test('lets no node push out the conflict copies of another', async (t) => {
+      const store = await opened(t);
+      const nodes = async (): Promise<string> => (await store.conflicts('1')).map(({ node }) => node).join('');
+      await store.keepConflict(copy('1', 1, 'a'));
+      await store.keepConflict(copy('1', 2, 'b'));
+      for (let n = 10; n < 40; n += 1) await store.keepConflict(copy('1', n, 'r'));
+      t.strictSame(await store.conflicts('1'), [
+        copy('1', 1, 'a'),
+        copy('1', 2, 'b'),
+        ...Array.from({ length: MAX_NODE_CONFLICTS }, (_, i) => copy('1', 40 - MAX_NODE_CONFLICTS + i, 'r')),
+      ]);
+      let n = 50;
+      for (const node of ['c', 'c', 'c', 'd', 'd', 'e', 'e', 'f', 'f', 'g'])
+        await store.keepConflict(copy('1', n++, node));
+      t.equal(await nodes(), 'abrrrrcccddeeffg', 'as many as may be');
+      for (const node of ['h', 'i', 'j']) await store.keepConflict(copy('1', n++, node));
+      t.equal(await nodes(), 'abrrccddeeffghij', 'then whoever has the most makes room');
     });
 
     t.test('does what was asked before it was closed, and nothing after', async (t) => {

@@ -233,7 +233,7 @@ for (const kind of ['plain', 'sealed'] as const) {
   );
 
   t.test(`${kind}: cut again and again under load, nothing that was acknowledged is lost`, async (test) => {
-    const world = await open(test, kind);
+    const world = await open(test, kind, { lease: 10_000 });
     const { node: a, line } = await world.node('svc-a');
     const document = await a.own(USER);
     let acknowledged = 0;
